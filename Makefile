@@ -1,0 +1,106 @@
+# Every command of this project, each from nothing: a target makes the virtual environment it
+# needs with plain pip, installs only the extras it needs, and does so again only when
+# pyproject.toml or constraints.txt changed.
+#
+#   make demo       the tour: examples/tour.py
+#   make test       the quick tests (what is not marked slow)      ARGS="-k name -x"
+#   make test-all   every test
+#   make check      formatting, lint, types
+#   make format     repair what `make check` says of formatting and lint, where a tool can
+#   make bench      the benchmarks                                 ARGS=--smoke
+#   make clean      remove the environment and the caches
+#
+# Another Python, beside the first:  make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+
+PY  := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+
+EXTRAS_demo  := examples
+EXTRAS_test  := examples,test
+EXTRAS_check := examples,test,check
+
+# The trees that the checkers read: those that hold Python files.
+CODE := $(foreach d,beampy nodes examples benchmarks,$(if $(shell find $(d) -name '*.py' 2>/dev/null | head -n 1),$(d)))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-all check check-format check-lint check-mypy check-pyright format bench clean
+
+help:
+	@sed -n '5,13s/^#//p' Makefile
+
+demo: $(VENV)/.installed-demo
+	@$(PY) examples/tour.py $(ARGS)
+
+test: $(VENV)/.installed-test
+	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed-test
+	@$(PY) -m pytest $(ARGS)
+
+# One target for each checker, so that `make --keep-going check` hears them all.
+check: check-format check-lint check-mypy check-pyright
+
+check-format: $(VENV)/.installed-check
+	$(PY) -m ruff format --check .
+
+check-lint: $(VENV)/.installed-check
+	$(PY) -m ruff check .
+
+check-mypy: $(VENV)/.installed-check
+	$(PY) -m mypy --strict $(CODE)
+
+check-pyright: $(VENV)/.installed-check
+	$(PY) -m pyright --pythonpath $(PY) $(CODE)
+
+format: $(VENV)/.installed-check
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/.installed-bench
+	@command -v erl >/dev/null || echo "bench: no Erlang here (erl): its rows are left out"
+	@$(PY) -m benchmarks.run $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# --- environments ---------------------------------------------------------------------------
+
+$(VENV)/.installed-demo $(VENV)/.installed-test $(VENV)/.installed-check: $(VENV)/.installed-%: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "installing beampy[$(EXTRAS_$*)] into $(VENV)"
+	@$(PIP) install -qq --constraint constraints.txt --editable '.[$(EXTRAS_$*)]'
+	@touch $@
+
+# The peers to compare with are guests: one that cannot be installed here only loses its rows.
+$(VENV)/.installed-bench: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "installing beampy and the peers of its benchmarks into $(VENV)"
+	@$(PIP) install -qq --constraint constraints.txt --editable .
+	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' \
+	| while read -r peer; do \
+	    $(PIP) install -qq --constraint constraints.txt "$$peer" </dev/null \
+	    || echo "bench: $$peer cannot be installed here: its rows are left out"; \
+	done
+	@touch $@
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "There is no $(PYTHON) here. Name a Python >= 3.11:  make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "beampy needs Python >= 3.11, and $(PYTHON) is $$($(PYTHON) -V 2>&1)." >&2; \
+	    echo "Name another one:  make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    apt="apt-get install -y $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        echo "$(PYTHON) cannot make environments: $$apt"; \
+	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$apt -qq; \
+	    else \
+	        echo "$(PYTHON) cannot make environments (no ensurepip). On Debian or Ubuntu:  sudo $$apt" >&2; exit 1; \
+	    fi; }
+	@echo "making $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

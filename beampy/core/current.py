@@ -1,0 +1,43 @@
+"""Which process is running: the one piece of ambient state, a context variable.
+
+Every process runs in its own copy of its spawner's context, in which `current` is the process. So `self()` is
+right in the process, in the asyncio tasks it starts and in the threads it hands work to, because all of these
+copy the context. Outside of any process there is at most one node to fall back on: the one `bp.start` made.
+
+The value is a Process (or a Guest, which is one too); this file only holds the variable.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from beampy.errors import NotInNode
+
+if TYPE_CHECKING:
+    from beampy.core.process import Process
+
+current: ContextVar[Process] = ContextVar("beampy_process")
+
+_fallback: list[Process] = []  # the outside process of each node of bp.start, the latest last
+
+
+def add_fallback(outside: Process) -> None:
+    """From now on, code with no process of its own speaks for `outside`."""
+    _fallback.append(outside)
+
+
+def remove_fallback(outside: Process) -> None:
+    """Undo `add_fallback`."""
+    if outside in _fallback:
+        _fallback.remove(outside)
+
+
+def here(verb: str) -> Process:
+    """The current process, or who speaks for code that has none. NotInNode where there is neither."""
+    process = current.get(None)
+    if process is not None:
+        return process
+    if _fallback:
+        return _fallback[-1]
+    raise NotInNode(verb)

@@ -1,0 +1,92 @@
+"""Identities: what names a process, a request or a node, the same from anywhere.
+
+Pure. A `Pid` or `Ref` is three plain fields and one private shortcut, `_local`: the object that takes messages
+for it on its own node, or None when it is dead or lives elsewhere. The shortcut never travels; a copy made by
+pickle finds its process again through the node's table.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from beampy.errors import BadName
+
+NODE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}@[A-Za-z0-9_.:-]{1,126}\Z")
+NO_NODE = "nonode@nohost"  # Erlang's name for a node that is not distributed
+
+
+def node_name(name: str | None) -> str:
+    """The full `name@host` of a node; a bare name lives on localhost, None on no host at all.
+
+    >>> node_name("a"), node_name("a@10.0.0.1"), node_name(None)
+    ('a@localhost', 'a@10.0.0.1', 'nonode@nohost')
+    """
+    if name is None:
+        return NO_NODE
+    full = name if "@" in str(name) else f"{name}@localhost"
+    if not isinstance(name, str) or not NODE_NAME.match(full):
+        raise BadName("node", name, "letters, digits, '_', '.' and '-', as in app@10.0.0.1")
+    return full
+
+
+class Pid:
+    """A process, anywhere: its node, the node's incarnation (`creation`) and a serial never used twice there."""
+
+    __slots__ = ("_local", "creation", "node", "serial")
+
+    def __init__(self, node: str, serial: int, creation: int) -> None:
+        self.node = node
+        self.serial = serial
+        self.creation = creation
+        self._local: Any = None
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if other.__class__ is not Pid:
+            return NotImplemented
+        return self.serial == other.serial and self.node == other.node and self.creation == other.creation
+
+    def __lt__(self, other: Pid) -> bool:
+        return (self.node, self.creation, self.serial) < (other.node, other.creation, other.serial)
+
+    def __hash__(self) -> int:
+        return hash((self.serial, self.node))
+
+    def __repr__(self) -> str:
+        return f"<Pid {self.node} {self.serial}>"
+
+    def __reduce__(self) -> tuple[type[Pid], tuple[str, int, int]]:
+        return Pid, (self.node, self.serial, self.creation)
+
+
+class Ref:
+    """A unique reference: a monitor, an alias, a timer or a request. An active alias is also a destination."""
+
+    __slots__ = ("_local", "creation", "id", "node")
+
+    def __init__(self, node: str, id: int, creation: int) -> None:
+        self.node = node
+        self.id = id
+        self.creation = creation
+        self._local: Any = None
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if other.__class__ is not Ref:
+            return NotImplemented
+        return self.id == other.id and self.node == other.node and self.creation == other.creation
+
+    def __lt__(self, other: Ref) -> bool:
+        return (self.node, self.creation, self.id) < (other.node, other.creation, other.id)
+
+    def __hash__(self) -> int:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<Ref {self.node} {self.id}>"
+
+    def __reduce__(self) -> tuple[type[Ref], tuple[str, int, int]]:
+        return Ref, (self.node, self.id, self.creation)

@@ -1,0 +1,593 @@
+"""One node: its table of processes, and the one place that asks "local or remote?".
+
+`route_message` takes a message to whatever a destination means, `route_signal` takes a signal to its process;
+both never raise for something dead or unreachable. Other nodes are behind `remote`, which the layer above plugs
+in; alone, a node answers as OTP does when it cannot connect: messages vanish, links and monitors get
+`noconnection`.
+
+Hot: `send` below is the fast path of the whole system, `route_message` its general form.
+Benchmarks: benchmarks/pingpong.py, benchmarks/oneway.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from functools import partial
+from threading import get_ident
+from typing import Any, Protocol
+
+from beampy.core import tasks
+from beampy.core.current import current, here
+from beampy.core.ids import Pid, Ref
+from beampy.core.links import Monitor
+from beampy.core.mailbox import LimitedMailbox
+from beampy.core.process import Process
+from beampy.core.registry import Registry
+from beampy.core.scheduler import Scheduler
+from beampy.core.signals import (
+    NOCONNECTION,
+    NOPROC,
+    DemonitorSignal,
+    DownSignal,
+    ExitSignal,
+    LinkSignal,
+    MonitorSignal,
+    Signal,
+    UnlinkAckSignal,
+    UnlinkSignal,
+)
+from beampy.core.timers import Deadlines, Timers
+from beampy.errors import BadDestination, BadFunction, NoProcess, NotInNode, NotRegistered
+
+log = logging.getLogger("beampy.node")
+
+EXIT_GRACE = 5.0  # seconds; a worker's shutdown time in OTP's supervisors
+
+Tracer = Callable[[str, Pid, Any], object]
+"""Called as tracer(event, pid, detail); see LocalNode.trace."""
+
+
+class Remote(Protocol):
+    """What carries messages and signals to other nodes."""
+
+    def send(self, sender: Process, dest: Any, message: Any) -> None:
+        """Take a message to a pid, an alias or (name, node) elsewhere."""
+
+    def signal(self, signal: Signal) -> None:
+        """Take a signal to a process elsewhere."""
+
+
+class Alone:
+    """The `Remote` of a node that knows no other: every other node is unreachable."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self.node = node
+
+    def send(self, sender: Process, dest: Any, message: Any) -> None:
+        """Into the void, as OTP."""
+
+    def signal(self, signal: Signal) -> None:
+        """Links and monitors fail with noconnection; the rest vanishes."""
+        if isinstance(signal, LinkSignal):
+            self.node.route_signal(ExitSignal(signal.to, signal.sender, NOCONNECTION, True))
+        elif isinstance(signal, MonitorSignal):
+            self.node.route_signal(DownSignal(signal.sender, signal.ref, NOCONNECTION))
+
+
+class LocalNode:
+    """The runtime of one node on one event loop. Make it on the loop's own thread."""
+
+    def __init__(
+        self,
+        name: str,
+        creation: int,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        exit_grace: float = EXIT_GRACE,
+        copier: Callable[[Any], Any] | None = None,
+        max_mailbox: tuple[int, int] | None = None,
+    ) -> None:
+        self.name = name
+        self.creation = creation
+        self.loop = loop
+        self.thread = threading.get_ident()
+        self.exit_grace = exit_grace
+        self.copier = copier
+        self.max_mailbox = max_mailbox
+        self.scheduler = Scheduler(loop)
+        self.deadlines = Deadlines(loop)
+        self.timers = Timers(self)
+        self.registry = Registry()
+        self.processes: dict[int, Process] = {}
+        self.zombies: list[Process] = []
+        self.remote: Remote = Alone(self)
+        self.tracer: Tracer | None = None
+        self.closed = False
+        self.voice: Any = None  # the process that speaks for code that is none; the runtime makes it
+        self.spawned = 0
+        # Sends of a process on this thread take the fast path; no thread has the ident -1.
+        self.fast_thread = -1 if copier is not None else self.thread
+        self._serials = itertools.count(1)
+        self._refs = itertools.count(1)
+        tasks.install(loop)
+
+    # identities and tables
+
+    def new_ref(self) -> Ref:
+        """A ref never used before on this node."""
+        return Ref(self.name, next(self._refs), self.creation)
+
+    def new_pid(self) -> Pid:
+        """A pid never used before on this node."""
+        self.spawned += 1
+        return Pid(self.name, next(self._serials), self.creation)
+
+    def find(self, pid: Pid) -> Process | None:
+        """The process of a pid, when it lives here."""
+        process: Process | None = pid._local
+        if process is not None and process.node is self:
+            return process
+        if self.is_mine(pid):
+            process = self.processes.get(pid.serial)
+            if process is not None:
+                pid._local = process.pid._local
+            return process
+        return None
+
+    def is_mine(self, id: Pid | Ref) -> bool:
+        """Whether the pid or ref was made by this incarnation of this node."""
+        return id.node == self.name and id.creation == self.creation
+
+    def resolve(self, dest: Any) -> Process | None:
+        """The local process that a pid, a name, (name, this node) or something with a `pid` stands for."""
+        if dest.__class__ is Pid:
+            return self.find(dest)
+        if isinstance(dest, str):
+            pid = self.registry.pids.get(dest)
+            return None if pid is None else self.find(pid)
+        if isinstance(dest, tuple) and len(dest) == 2 and dest[1] == self.name:
+            return self.resolve(dest[0])
+        pid = getattr(dest, "pid", None)
+        return self.find(pid) if pid.__class__ is Pid else None
+
+    def is_remote(self, dest: Any) -> bool:
+        """Whether a destination names another node."""
+        if dest.__class__ is Pid or dest.__class__ is Ref:
+            return bool(dest.node != self.name)
+        if isinstance(dest, tuple) and len(dest) == 2:
+            return bool(dest[1] != self.name)
+        pid = getattr(dest, "pid", None)
+        return pid.__class__ is Pid and pid.node != self.name
+
+    def new_mailbox(self) -> deque[Any]:
+        """The mailbox of a process that has its first backlog."""
+        return deque()
+
+    # processes
+
+    def spawn(
+        self,
+        fn: Callable[..., Coroutine[Any, Any, Any]],
+        args: tuple[Any, ...],
+        parent: Process | None,
+        *,
+        name: str | None = None,
+        link: bool = False,
+        monitor: bool = False,
+        trap_exit: bool = False,
+        max_mailbox: int | tuple[int, int] | None = None,
+        context: Context | None = None,
+        pid: Pid | None = None,
+    ) -> tuple[Process, Ref | None]:
+        """Start a process. Link and monitor are in place before it runs, and before anybody hears of it."""
+        if self.closed:
+            raise NotInNode("spawn")
+        if name is not None:
+            self.registry.check(name)
+        coro = start_coroutine(fn, args)
+        if pid is None:
+            pid = self.new_pid()
+        if context is None:
+            context = copy_context()
+        lineage = parent.lineage_for_children() if parent is not None else None
+        process = Process(self, pid, coro, context, lineage)
+        context.run(current.set, process)
+        pid._local = process
+        self.processes[pid.serial] = process
+        if name is not None:
+            self.registry.register(name, pid, None)
+            process.extras().name = name
+        if trap_exit:
+            process.extras().trap_exit = True
+        limit = max_mailbox or self.max_mailbox
+        if limit is not None:
+            process._mailbox = self._limited(process, limit)
+        ref = None
+        if parent is not None:
+            if link:
+                parent.extras().links.link(pid)
+                process.extras().links.linked_by(parent.pid)
+            if monitor:
+                ref = self.new_ref()
+                parent.extras().links.monitors[ref] = Monitor(pid, pid, None, False)
+                process.watched(ref, parent.pid)
+            if self.tracer is not None:
+                self.tracer("spawn", parent.pid, pid)
+        self.scheduler.push(process)
+        return process, ref
+
+    def _limited(self, process: Process, limit: int | tuple[int, int]) -> LimitedMailbox:
+        count, size = limit if isinstance(limit, tuple) else (limit, 0)
+
+        def full(length: int) -> None:
+            if process.alive:
+                log.error(
+                    "%r is killed: its mailbox holds %d messages, its limit is %s",
+                    process,
+                    length,
+                    limit,
+                )
+                self.event("long_mailbox", process.pid, length)
+                process.kill()
+
+        return LimitedMailbox(count, size, full)
+
+    def forget(self, process: Process) -> None:
+        """A process has ended: nobody can look it up any more."""
+        pid = process.pid
+        pid._local = None
+        self.processes.pop(pid.serial, None)
+        extras = process._extras
+        if extras is not None and extras.name is not None:
+            self.registry.forget(extras.name)
+        if self.tracer is not None:
+            self.event("exit", pid, None)
+
+    # messages
+
+    def route_message(self, sender: Process, dest: Any, message: Any) -> None:
+        """Take a message to where `dest` leads. Only a bare name that nobody has raises."""
+        if self.copier is not None:
+            message = self.copier(message)
+        if self.tracer is not None:
+            self.event("send", sender.pid, (dest, message))
+        if dest.__class__ is Pid:
+            process = self.find(dest)
+            if process is not None:
+                process.deliver(message)
+            elif dest.node != self.name:
+                self.remote.send(sender, dest, message)
+        elif dest.__class__ is Ref:
+            if dest.node == self.name:
+                holder = dest._local
+                if holder is not None:
+                    holder.take_message(dest, message)
+            else:
+                self.remote.send(sender, dest, message)
+        elif isinstance(dest, str):
+            pid = self.registry.pids.get(dest)
+            if pid is None:
+                raise NotRegistered(dest)
+            self.route_message_to(pid, message)
+        elif isinstance(dest, tuple) and len(dest) == 2 and all(isinstance(p, str) for p in dest):
+            if dest[1] == self.name:
+                pid = self.registry.pids.get(dest[0])
+                if pid is not None:
+                    self.route_message_to(pid, message)
+            else:
+                self.remote.send(sender, dest, message)
+        elif (pid := getattr(dest, "pid", None)).__class__ is Pid:
+            self.route_message(sender, pid, message)
+        else:
+            raise BadDestination(dest)
+
+    def route_message_to(self, pid: Pid, message: Any) -> None:
+        """Deliver to a local process, if it still is."""
+        process = self.find(pid)
+        if process is not None:
+            process.deliver(message)
+
+    def send_quietly(self, dest: Any, message: Any) -> None:
+        """A send of the node's own (a timer): an unknown name is no error."""
+        try:
+            self.route_message(self.voice, dest, message)
+        except NotRegistered:
+            return
+
+    # signals
+
+    def route_signal(self, signal: Signal) -> None:
+        """Take a signal to its process. Local signals take effect at once, so they keep their order."""
+        to = signal.to
+        process = self.find(to)
+        if process is None:
+            if to.node != self.name:
+                self.remote.signal(signal)
+            elif isinstance(signal, LinkSignal):
+                self.route_signal(ExitSignal(to, signal.sender, NOPROC, True))
+            elif isinstance(signal, MonitorSignal):
+                self.route_signal(DownSignal(signal.sender, signal.ref, NOPROC))
+            elif isinstance(signal, UnlinkSignal):
+                self.route_signal(UnlinkAckSignal(to, signal.sender, signal.id))
+        elif isinstance(signal, DownSignal):
+            holder = signal.ref._local
+            if holder is None or holder is process:
+                process.take_down(signal.ref, signal.reason)
+            else:
+                holder.take_down(signal.reason)
+        elif isinstance(signal, ExitSignal):
+            process.take_exit(signal)
+        elif isinstance(signal, LinkSignal):
+            process.extras().links.linked_by(signal.sender)
+        elif isinstance(signal, UnlinkSignal):
+            process.extras().links.unlinked_by(signal.sender)
+            self.route_signal(UnlinkAckSignal(to, signal.sender, signal.id))
+        elif isinstance(signal, UnlinkAckSignal):
+            process.extras().links.unlink_acknowledged(signal.sender, signal.id)
+        elif isinstance(signal, MonitorSignal):
+            process.watched(signal.ref, signal.sender)
+        else:
+            process.unwatched(signal.ref)
+
+    # what processes ask of links and monitors
+
+    def link(self, process: Process, peer: Pid) -> None:
+        """Link `process` with `peer`. A dead local peer: NoProcess, or Exit(noproc) where exits are trapped."""
+        if peer == process.pid:
+            return
+        if self.find(peer) is None and peer.node == self.name and not process.trap_exit:
+            raise NoProcess(peer)
+        if process.extras().links.link(peer):
+            self.route_signal(LinkSignal(process.pid, peer))
+
+    def unlink(self, process: Process, peer: Pid) -> None:
+        """End the link. What came before stays in the mailbox; nothing comes later."""
+        id = process.extras().links.unlink(peer)
+        if id is not None:
+            self.route_signal(UnlinkSignal(process.pid, peer, id))
+
+    def monitor(self, process: Process, target: Any, alias: str | None, tag: Any) -> Ref:
+        """A Down comes when `target` ends, at once where it is not alive or cannot be reached."""
+        ref = self.new_ref()
+        shown, pid = self._monitored(target)
+        if alias is not None:
+            process.new_alias(ref, alias)
+        if pid is not None and pid == process.pid:
+            return ref  # it never fires
+        alias_goes = alias in ("demonitor", "reply_demonitor")
+        if pid is None:
+            unreachable = isinstance(shown, tuple) and shown[1] != self.name
+            process.extras().links.monitors[ref] = Monitor(shown, process.pid, tag, alias_goes)
+            process.take_down(ref, NOCONNECTION if unreachable else NOPROC)
+        else:
+            process.extras().links.monitors[ref] = Monitor(shown, pid, tag, alias_goes)
+            self.route_signal(MonitorSignal(process.pid, pid, ref))
+        return ref
+
+    def _monitored(self, target: Any) -> tuple[Any, Pid | None]:
+        """How a Down calls the target, and the pid it has now. A name is resolved once, here."""
+        if target.__class__ is Pid:
+            return target, target
+        if isinstance(target, str):
+            target = (target, self.name)
+        if isinstance(target, tuple) and len(target) == 2:
+            return target, self.registry.pids.get(target[0]) if target[1] == self.name else None
+        pid = getattr(target, "pid", None)
+        if pid.__class__ is Pid:
+            return pid, pid
+        raise BadDestination(target)
+
+    def demonitor(self, process: Process, ref: Ref) -> bool:
+        """No Down will come any more. False when the monitor had fired, or never was this process's."""
+        extras = process._extras
+        monitor = extras.links.monitors.pop(ref, None) if extras is not None else None
+        if monitor is None:
+            return False
+        if monitor.alias_goes:
+            process.drop_alias(ref)
+        self.route_signal(DemonitorSignal(process.pid, monitor.target, ref))
+        return True
+
+    def exit(self, sender: Pid, to: Any, reason: Any) -> None:
+        """The exit signal of exit(pid, reason)."""
+        self.route_signal(ExitSignal(sender, to, reason, False))
+
+    # names
+
+    def register(self, name: str, pid: Pid) -> None:
+        """Name a local process that is alive. NameTaken, NoProcess, BadName."""
+        process = self.find(pid)
+        if process is None or not process.alive:
+            raise NoProcess(pid)
+        extras = process.extras()
+        self.registry.register(name, pid, extras.name)
+        extras.name = name
+
+    def unregister(self, name: str) -> None:
+        """Free a name. NotRegistered."""
+        process = self.find(self.registry.unregister(name))
+        if process is not None:
+            process.extras().name = None
+
+    # observing
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Call `tracer(event, pid, detail)` for every spawn, send, exit and long_mailbox; None ends it.
+
+        Sends of all processes take the slow path while it is on.
+        """
+        self.tracer = tracer
+        self.fast_thread = self.thread if tracer is None and self.copier is None else -1
+        for process in self.processes.values():
+            process._thread = self.fast_thread
+
+    def event(self, name: str, pid: Pid, detail: Any) -> None:
+        """Tell the tracer, whose own failures are logged and otherwise harmless."""
+        if self.tracer is not None:
+            try:
+                self.tracer(name, pid, detail)
+            except Exception:
+                log.exception("the tracer failed at %s", name)
+
+    def statistics(self) -> dict[str, int]:
+        """Counts: processes, spawned in all, runnable, scheduler steps and ticks, timers, names, zombies."""
+        return {
+            "processes": len(self.processes),
+            "spawned": self.spawned,
+            "runnable": len(self.scheduler.queue),
+            "steps": self.scheduler.steps,
+            "ticks": self.scheduler.ticks,
+            "timers": len(self.timers.pending),
+            "deadlines": sum(map(len, self.deadlines.buckets.values())),
+            "names": len(self.registry.pids),
+            "zombies": len(self.zombies),
+        }
+
+    # the end
+
+    async def shut_down(self, reason: Any, grace: float) -> None:
+        """End all processes, those first that nobody else is there to end; kill what is left after `grace` seconds.
+
+        A supervisor ends its own children, in its own order; what a process leaves behind follows it.
+        """
+        deadline = self.loop.time() + grace
+        asked: set[int] = set()
+        while self.processes:
+            roots = [p for p in self.processes.values() if self._is_root(p)]
+            for process in roots:
+                if process.pid.serial not in asked:
+                    asked.add(process.pid.serial)
+                    parent = process._lineage[0] if process._lineage else process.pid
+                    self.route_signal(ExitSignal(parent, process.pid, reason, False))
+            left = deadline - self.loop.time()
+            if left <= 0 or not await self._any_ended(roots, left):
+                break
+        for process in list(self.processes.values()):
+            log.error("%r did not end in time and is killed", process)
+            process.kill()
+        while self.scheduler.queue:
+            await asyncio.sleep(0)
+        self.close()
+
+    def _is_root(self, process: Process) -> bool:
+        parent = process._lineage[0] if process._lineage else None
+        return parent is None or self.find(parent) is None
+
+    async def _any_ended(self, processes: list[Process], seconds: float) -> bool:
+        """Wait until one of them has ended; False when none did in time."""
+        ended: asyncio.Future[None] = self.loop.create_future()
+
+        def note(_: Any) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        for process in processes:
+            process.add_done_callback(note)
+        try:
+            await asyncio.wait({ended}, timeout=seconds)
+        finally:
+            for process in processes:
+                process.remove_done_callback(note)
+        return ended.done()
+
+    def close(self) -> None:
+        """Drop timers and deadlines; nothing can be spawned any more."""
+        self.closed = True
+        self.timers.close()
+        self.deadlines.close()
+        tasks.uninstall(self.loop)
+
+
+def start_coroutine(fn: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
+    """`fn(*args)` when that is a coroutine; BadFunction, before any of the user's code runs, when it cannot be one."""
+    code = getattr(fn, "__code__", None)
+    if code is None or not code.co_flags & inspect.CO_COROUTINE:
+        _check_async(fn)
+    coro = fn(*args)
+    if not inspect.iscoroutine(coro):
+        raise BadFunction("spawn", f"{describe(fn)}, which returned {type(coro).__name__}")
+    return coro
+
+
+def _check_async(fn: Any) -> None:
+    if inspect.iscoroutine(fn):
+        fn.close()
+        raise BadFunction("spawn", f"the coroutine {fn.__qualname__}() (leave out the call)")
+    if not callable(fn):
+        raise BadFunction("spawn", f"a {type(fn).__name__}")
+    inner = inspect.unwrap(fn)
+    while isinstance(inner, partial):
+        inner = inspect.unwrap(inner.func)
+    if not inspect.isroutine(inner) and not isinstance(inner, type):
+        inner = type(inner).__call__  # an object with an async __call__
+    if inspect.iscoroutinefunction(inner) or getattr(inner, "__name__", "") == "<lambda>":
+        return
+    raise BadFunction("spawn", f"{describe(fn)}, which is not async (asyncio.to_thread runs it in a thread)")
+
+
+def describe(fn: Any) -> str:
+    """A function's name for messages."""
+    return str(getattr(fn, "__qualname__", None) or type(fn).__name__)
+
+
+def send(dest: Any, message: Any) -> None:
+    """Send `message` to a pid, an alias, a registered name or (name, node). It never blocks.
+
+    A dead or unreachable destination swallows it, as in Erlang; only a bare name that nobody has registered
+    raises (NotRegistered). Signals from one process to another arrive in the order they were sent.
+
+    >>> bp.send(pid, ("add", 2)); bp.send("counter", "stop"); bp.send(("counter", "b@host"), "stop")
+    """
+    me = current.get(None)
+    if me is not None and me._thread == get_ident() and dest.__class__ is Pid:
+        to = dest._local
+        if to is not None and to.node is me.node:
+            if to._waiting and message is not None:
+                to._waiting = False
+                to._value = message
+                scheduler = to._scheduler
+                scheduler.queue.append(to)
+                if not scheduler.armed:
+                    scheduler.armed = True
+                    scheduler.loop.call_soon(scheduler.run)
+                return
+            box = to._mailbox
+            if box is None:
+                to._mailbox = deque((message,))
+            else:
+                box.append(message)
+            if to._selecting or to._waiting:
+                to.wake()
+            return
+    _send_slowly(me, dest, message)
+
+
+def _send_slowly(me: Process | None, dest: Any, message: Any) -> None:
+    if me is None:
+        me = here("send")
+    node = me.node
+    if me._thread == 0 and me.dead:
+        return  # a zombie, or a task that outlived its process
+    if get_ident() == node.thread:
+        node.route_message(me, dest, message)
+        return
+    if isinstance(dest, str) and dest not in node.registry.pids:
+        raise NotRegistered(dest)
+    try:
+        node.loop.call_soon_threadsafe(_send_from_thread, me, dest, message)
+    except RuntimeError:
+        raise NotInNode("send") from None
+
+
+def _send_from_thread(me: Process, dest: Any, message: Any) -> None:
+    try:
+        me.node.route_message(me, dest, message)
+    except NotRegistered as gone:
+        log.error("a send from a thread was lost: %s", gone)

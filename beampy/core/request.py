@@ -1,0 +1,243 @@
+"""One call in flight: a request and the answer that comes back. Calls to servers are made of this.
+
+A request's `ref` is three things at once, as in OTP: the monitor on the process that was asked, the alias its
+answer is sent to, and the key of the deadline. Whatever comes first (answer, Down, deadline, cancellation)
+settles it and takes the other two away, so a late answer is dropped and never reaches a mailbox; a mailbox of
+any length costs a call nothing.
+
+It is a future to asyncio (gather, wait and tasks take it) and something lighter to the scheduler: a process
+that awaits it is put on the run queue directly by the answer, without a turn of the event loop.
+
+Benchmark: benchmarks/call.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from beampy.core.ids import Pid, Ref
+from beampy.core.signals import NOCONNECTION, NOPROC, Crash
+from beampy.errors import (
+    CallingSelf,
+    CallTimeout,
+    NodeDown,
+    NoProcess,
+    RemoteError,
+    RemoteTraceback,
+    ServerExited,
+)
+from beampy.handle import Handle, blocking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from contextvars import Context
+
+    from beampy.core.process import Process
+    from beampy.core.timers import Bucket
+
+log = logging.getLogger("beampy.handle")
+
+WAITING, ANSWERED, FAILED, CANCELLED = range(4)
+
+
+class Failed(NamedTuple):
+    """An answer that says: your request raised this, in that process."""
+
+    crash: Crash
+    pid: Pid
+
+
+class Request(Handle[Any]):
+    """A call in flight. Await it for the answer; see the module's docstring."""
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_bucket",
+        "_callbacks",
+        "_outcome",
+        "_process",
+        "_seen",
+        "_state",
+        "_waiter",
+        "dest",
+        "ref",
+        "target",
+    )
+
+    def __init__(self, process: Process, dest: Any, timeout: float | None) -> None:
+        self._process = process
+        self._state = WAITING
+        self._outcome: Any = None
+        self._waiter: Process | None = None
+        self._callbacks: list[tuple[Callable[[Any], object], Context | None]] | None = None
+        self._asyncio_future_blocking = False
+        self._seen = False
+        self._bucket: Bucket | None = None
+        self.dest = dest
+        node = process.node
+        self.ref = ref = node.new_ref()
+        target = dest._local if dest.__class__ is Pid else None
+        if target is None or target.node is not node:
+            target = node.resolve(dest)
+            if target is None:
+                self.target = None
+                self._fail(NodeDown(dest) if node.is_remote(dest) else NoProcess(dest))
+                return
+        if target is process:
+            self.target = None
+            self._fail(CallingSelf(dest))
+            return
+        self.target = target
+        ref._local = self
+        target.watched(ref, process.pid)
+        if timeout is not None:
+            self._bucket = node.deadlines.add(timeout, self)
+
+    # how it settles
+
+    def take_message(self, ref: Ref, message: Any) -> None:
+        """The answer, sent to the alias."""
+        if self._state == WAITING:
+            if message.__class__ is Failed:
+                self._fail(rebuilt(message.crash, message.pid))
+            else:
+                self._outcome = message
+                self._settle(ANSWERED)
+
+    def take_down(self, reason: Any) -> None:
+        """The process that was asked has ended."""
+        if self._state == WAITING:
+            self.target = None
+            if isinstance(reason, str) and reason == NOPROC:
+                self._fail(NoProcess(self.dest))
+            elif isinstance(reason, str) and reason == NOCONNECTION:
+                self._fail(NodeDown(self.dest))
+            else:
+                self._fail(ServerExited(self.dest, reason))
+
+    def ring(self) -> None:
+        """The deadline."""
+        if self._state == WAITING:
+            seconds = self._bucket.seconds if self._bucket is not None else 0.0
+            self._fail(CallTimeout(self.dest, seconds))
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self._state != WAITING:
+            return False
+        self._outcome = msg
+        self._settle(CANCELLED)
+        return True
+
+    def _fail(self, error: BaseException) -> None:
+        self._outcome = error
+        self._settle(FAILED)
+
+    def _settle(self, state: int) -> None:
+        self._state = state
+        self.ref._local = None
+        if self.target is not None:
+            self.target.unwatched(self.ref)
+            self.target = None
+        if self._bucket is not None:
+            self._bucket.pop(self, None)
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            waiter._fut_waiter = None
+            waiter._scheduler.push(waiter)
+        if self._callbacks:
+            loop = self.get_loop()
+            for fn, context in self._callbacks:
+                loop.call_soon(fn, self, context=context)
+            self._callbacks = None
+
+    # how it is waited for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        self._seen = True
+        if self._state == WAITING:
+            self._asyncio_future_blocking = True
+            try:
+                yield self
+            except BaseException:
+                self.cancel()  # whoever waited is gone: the answer would be for nobody
+                raise
+        return self.result()
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._seen = True
+        state = self._state
+        if state == ANSWERED:
+            return self._outcome
+        if state == FAILED:
+            raise self._outcome
+        if state == CANCELLED:
+            raise (asyncio.CancelledError() if self._outcome is None else asyncio.CancelledError(self._outcome))
+        if timeout is not None or not self._asyncio_future_blocking:
+            raise blocking("result")
+        raise asyncio.InvalidStateError("the call has no answer yet")
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._seen = True
+        if self._state == FAILED:
+            return self._outcome  # type: ignore[no-any-return]
+        if self._state != ANSWERED:
+            self.result(timeout)
+        return None
+
+    def done(self) -> bool:
+        return self._state != WAITING
+
+    def cancelled(self) -> bool:
+        return self._state == CANCELLED
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that settles it."""
+        return self._process._scheduler.loop
+
+    def add_done_callback(self, fn: Callable[[Any], object], *, context: Context | None = None) -> None:
+        """As asyncio.Future's: `fn(self)` soon after it is settled."""
+        if self._state != WAITING:
+            self.get_loop().call_soon(fn, self, context=context)
+        elif self._callbacks is None:
+            self._callbacks = [(fn, context)]
+        else:
+            self._callbacks.append((fn, context))
+
+    def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
+        """As asyncio.Future's: how many were removed."""
+        before = self._callbacks or []
+        self._callbacks = [entry for entry in before if entry[0] != fn]
+        return len(before) - len(self._callbacks)
+
+    def __repr__(self) -> str:
+        state = ("waiting", "answered", "failed", "cancelled")[self._state]
+        return f"<Request {self.ref.id} to {self.dest!r} {state}>"
+
+    def __del__(self) -> None:
+        if self._state == FAILED and not self._seen:
+            log.error("nobody looked at the failure of a call to %r", self.dest, exc_info=self._outcome)
+
+
+def rebuilt(crash: Crash, pid: Pid) -> BaseException:
+    """The exception of another process, to be raised here: of its own type where that can be, with where it happened.
+
+    Its `__cause__` is a RemoteTraceback and a note names the process. What cannot be copied becomes a RemoteError.
+    """
+    error: BaseException | None = None
+    original = crash.exception
+    if isinstance(original, Exception):
+        try:
+            error = copy.copy(original)
+        except Exception:  # an __init__ that its own args do not fit
+            error = None
+    if error is None or error.__class__ is not original.__class__:
+        error = RemoteError(crash.type, crash.message, crash.traceback)
+    elif notes := getattr(original, "__notes__", None):
+        error.__notes__ = list(notes)  # the copy shares the list
+    error.__cause__ = RemoteTraceback(crash.traceback)
+    error.add_note(f"raised in {pid!r}")
+    return error

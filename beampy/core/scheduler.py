@@ -1,0 +1,145 @@
+"""The run queue: steps many processes per tick of the event loop, and then lets the loop breathe.
+
+Rule: a tick ends after about TICK_SECONDS or TICK_STEPS steps, whichever comes first, so sockets and timers are
+served however busy the processes are; a process with a full mailbox takes at most SLICE messages before the
+next one runs. Around each step the process is asyncio's current task, so timeouts and cancel scopes find it.
+
+A step ends when the coroutine yields: RECEIVE or SELECT (it wants messages), a Request (it wants the answer of
+a call), None (asyncio.sleep(0)), or a future of asyncio's. The scheduler knows how to resume from each; what a
+message means, and how a process ends, is process.py's.
+
+Benchmarks: benchmarks/pingpong.py, benchmarks/ring.py, benchmarks/oneway.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.tasks
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from beampy.core.mailbox import RECEIVE, SELECT
+from beampy.core.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from beampy.core.process import Process
+
+TICK_STEPS = 2_000  # about 1 ms of small steps
+TICK_SECONDS = 0.001  # as BEAM's own time slice: 4 000 reductions, about a millisecond
+CLOCK_EVERY = 32  # steps between two looks at the clock
+SLICE = 100  # messages one process takes before the others get their turn
+
+CLOSED: Any = object()  # the step of a process that was killed: nothing to resume
+
+
+def current_tasks() -> dict[Any, Any]:
+    """asyncio's own table of the task that runs on each loop: one dict store instead of two calls a step."""
+    if sys.version_info >= (3, 14):
+        raise RuntimeError("beampy runs on CPython 3.11 to 3.13; asyncio keeps its current task elsewhere from 3.14 on")
+    table: dict[Any, Any] = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
+    return table
+
+
+class Scheduler:
+    """The run queue of one node, on one event loop."""
+
+    __slots__ = ("armed", "clock", "loop", "push_soon", "queue", "steps", "ticks")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.queue: deque[Process] = deque()
+        self.armed = False
+        self.steps = 0
+        self.ticks = 0
+        # A simulated loop offers its own clock; uvloop's stands still within a tick, so it is not asked.
+        self.clock: Callable[[], float] = getattr(loop, "scheduler_clock", time.monotonic)
+
+    def push(self, process: Process) -> None:
+        """Run `process` soon."""
+        self.queue.append(process)
+        if not self.armed:
+            self.armed = True
+            self.loop.call_soon(self.run)
+
+    def run(self) -> None:
+        """One tick: step what is runnable, within the budget."""
+        queue = self.queue
+        pop = queue.popleft
+        loop = self.loop
+        tasks = current_tasks()
+        clock = self.clock
+        stop_at = clock() + TICK_SECONDS
+        left = TICK_STEPS
+        look = left - CLOCK_EVERY
+        self.ticks += 1
+        try:
+            while queue and left > 0:
+                if left <= look:
+                    if clock() >= stop_at:
+                        break
+                    look = left - CLOCK_EVERY
+                process = pop()
+                tasks[loop] = process
+                left -= 1
+                try:
+                    if process._interrupt is None:
+                        value = process._value
+                        process._value = None
+                        out = process._context.run(process._coro.send, value)
+                    else:
+                        out = process._resume_interrupted()
+                    process._steps += 1
+                    if out is RECEIVE:
+                        box = process._mailbox
+                        if not box:
+                            if process._interrupt is None:
+                                process._waiting = True
+                            else:
+                                process._interrupted_wait()
+                            continue
+                        # The backlog: a slice of it in one go.
+                        take, send, step = box.popleft, process._coro.send, process._context.run
+                        turn = SLICE
+                        while box and turn and process._interrupt is None:
+                            turn -= 1
+                            out = step(send, take())
+                            if out is not RECEIVE:
+                                break
+                        process._steps += SLICE - turn
+                        left -= SLICE - turn
+                        if out is RECEIVE:
+                            if process._interrupt is not None:
+                                process._interrupted_wait()
+                            elif box:
+                                process.resume_with_mailbox()
+                            else:
+                                process._waiting = True
+                            continue
+                except StopIteration as stop:
+                    process._returned(stop.value)
+                    continue
+                except BaseException as error:
+                    process._raised(error)
+                    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                        raise
+                    continue
+                if out.__class__ is Request:
+                    process._wait_for_request(out)
+                elif out is SELECT:
+                    process._wait_selecting()
+                elif out is None:
+                    loop.call_soon(process._push_again)
+                elif out is not CLOSED:
+                    process._wait_for_future(out)
+        finally:
+            tasks.pop(loop, None)
+            self.steps += TICK_STEPS - left
+            # Off first, then look again: a push from elsewhere is seen by one of the two.
+            self.armed = False
+            if queue:
+                self.armed = True
+                loop.call_soon(self.run)

@@ -1,0 +1,155 @@
+"""Time: messages sent later, and deadlines of calls and receives.
+
+Two mechanisms, because their lives differ. A *timer* (`send_after`) usually goes off: it is one event-loop timer.
+A *deadline* (a call's timeout, receive's, a grace period) usually does not: it is one dict entry in a bucket of
+equal durations. Within a bucket deadlines expire in the order they were added, so a bucket needs one loop timer
+for its first entry and no heap; adding and dropping a deadline are two dict operations.
+
+Benchmarks: benchmarks/timers.py, benchmarks/call.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from beampy.core.ids import Pid, Ref
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from beampy.core.node import LocalNode
+    from beampy.core.process import Process
+
+
+class Rings(Protocol):
+    """What a deadline wakes."""
+
+    def ring(self) -> None: ...
+
+
+class Bucket(dict[Any, float]):
+    """All pending deadlines of one duration, soonest first: what rings -> when."""
+
+    __slots__ = ("handle", "loop", "owner", "seconds")
+
+    def __init__(self, owner: Deadlines, seconds: float) -> None:
+        super().__init__()
+        self.owner = owner
+        self.loop = owner.loop
+        self.seconds = seconds
+        self.handle: asyncio.TimerHandle | None = None
+
+    def fire(self) -> None:
+        """Ring what is due; then sleep until the next one, or go when there is none."""
+        self.handle = None
+        now = self.loop.time() + self.owner.slack
+        due = []
+        for what, when in self.items():
+            if when > now:
+                break
+            due.append(what)
+        for what in due:
+            # An earlier ring may have dropped this one.
+            if self.pop(what, None) is not None:
+                what.ring()
+        if self:
+            self.handle = self.loop.call_at(next(iter(self.values())), self.fire)
+        else:
+            self.owner.buckets.pop(self.seconds, None)
+
+
+class Deadlines:
+    """The buckets of one node."""
+
+    __slots__ = ("buckets", "loop", "slack")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.slack = 1e-6  # call_at may fire a clock's resolution early
+        self.buckets: dict[float, Bucket] = {}
+
+    def add(self, seconds: float, what: Rings) -> Bucket:
+        """`what.ring()` in `seconds`, unless it is popped from the returned bucket before."""
+        bucket = self.buckets.get(seconds)
+        if bucket is None:
+            bucket = self.buckets[seconds] = Bucket(self, seconds)
+        bucket[what] = when = self.loop.time() + seconds
+        if bucket.handle is None:
+            bucket.handle = self.loop.call_at(when, bucket.fire)
+        return bucket
+
+    def drop(self, seconds: float, what: Rings) -> None:
+        """`what` will not ring."""
+        bucket = self.buckets.get(seconds)
+        if bucket is not None:
+            bucket.pop(what, None)
+
+    def close(self) -> None:
+        """Forget all of them."""
+        for bucket in self.buckets.values():
+            if bucket.handle is not None:
+                bucket.handle.cancel()
+        self.buckets.clear()
+
+
+class Alarm:
+    """The deadline of one receive: wakes its process and remembers that it rang."""
+
+    __slots__ = ("bucket", "process", "rang")
+
+    def __init__(self, process: Process, seconds: float) -> None:
+        self.process = process
+        self.rang = seconds <= 0
+        self.bucket = None if self.rang else process.node.deadlines.add(seconds, self)
+
+    def ring(self) -> None:
+        self.rang = True
+        self.process.wake()
+
+    def cancel(self) -> None:
+        if self.bucket is not None:
+            self.bucket.pop(self, None)
+
+
+class Timers:
+    """The messages a node will send later, by ref."""
+
+    __slots__ = ("node", "pending")
+
+    def __init__(self, node: LocalNode) -> None:
+        self.node = node
+        self.pending: dict[Ref, tuple[asyncio.TimerHandle, Process | None]] = {}
+
+    def start(self, ref: Ref, seconds: float, dest: Any, message: Any) -> None:
+        """Send `message` to `dest` in `seconds`. A timer to a pid goes when the process ends; a name is looked up at the end."""
+        loop = self.node.loop
+        handle = loop.call_at(loop.time() + seconds, self._fire, ref, dest, message)
+        target: Process | None = None
+        if dest.__class__ is Pid:
+            target = self.node.find(dest)
+            if target is not None:
+                target.extras().own_timers().add(ref)
+        self.pending[ref] = (handle, target)
+
+    def cancel(self, ref: Ref) -> float | None:
+        """Seconds that were left, or None: it went off before, or never was."""
+        entry = self._forget(ref)
+        if entry is None:
+            return None
+        entry.cancel()
+        return max(0.0, entry.when() - self.node.loop.time())
+
+    def close(self) -> None:
+        for handle, _ in self.pending.values():
+            handle.cancel()
+        self.pending.clear()
+
+    def _forget(self, ref: Ref) -> asyncio.TimerHandle | None:
+        handle, target = self.pending.pop(ref, (None, None))
+        if target is not None and target._extras is not None and target._extras.timers:
+            target._extras.timers.discard(ref)
+        return handle
+
+    def _fire(self, ref: Ref, dest: Any, message: Any) -> None:
+        self._forget(ref)
+        self.node.send_quietly(dest, message)

@@ -1,0 +1,352 @@
+"""Every error beampy raises, in one place.
+
+    BeampyError
+    ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
+    ├ BadFunction, BadName, BadPattern,
+    │ BadDestination                     a wrong argument; also TypeError or ValueError
+    ├ NotLocal                           a question that only the process's own node can answer
+    ├ NameTaken, NotRegistered           the registry says no
+    ├ ReceiveTimeout                     receive(timeout=…) saw nothing; also TimeoutError
+    ├ CallFailed                         a call has no answer, and why:
+    │  ├ NoProcess                         nobody there
+    │  ├ ServerExited                      it ended before it answered
+    │  ├ CallTimeout                       it did not answer in time; also TimeoutError
+    │  ├ CallingSelf                       a process called itself
+    │  └ NodeDown                          the connection to its node is gone
+    ├ StartFailed                        a process did not come up
+    │  ├ AlreadyStarted                    its name is held by another one
+    │  ├ StartTimeout                      its init did not end in time; also TimeoutError
+    │  └ StartIgnored                      its init said "ignore"
+    ├ Exited                             a process whose value was waited for ended otherwise
+    ├ BadSpec, BadReturn                 a supervisor's spec or a callback's answer is wrong
+    ├ EncodeError                        a message that cannot travel
+    ├ RemoteError                        an exception of another process, kept as text
+    └ InternalError                      a broken invariant of ours: please report it
+
+    ProcessExit(BaseException)           control flow: how `exit(reason)` leaves a process
+    RemoteTraceback                      the `__cause__` of an exception re-raised elsewhere
+
+The rules: fields come first and the message is derived from them; every error pickles; each says whose
+fault it is and what to do about it. This module imports nothing of beampy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class BeampyError(Exception):
+    """The root of everything beampy raises."""
+
+
+class InternalError(BeampyError):
+    """An invariant of beampy's own broke. Please report it with its traceback."""
+
+
+class NotInNode(BeampyError, RuntimeError):
+    """A verb was used where no node runs."""
+
+    def __init__(self, verb: str) -> None:
+        super().__init__(verb)
+        self.verb = verb
+
+    def __str__(self) -> str:
+        return (
+            f"{self.verb}: there is no node here. Call it from a process (bp.run(main)), inside "
+            "`async with bp.Node(name):`, or after bp.start(name)"
+        )
+
+
+class NotInProcess(BeampyError, RuntimeError):
+    """A verb that needs a process of its own was used elsewhere, for example in a task."""
+
+    def __init__(self, verb: str, where: str = "here") -> None:
+        super().__init__(verb, where)
+        self.verb = verb
+        self.where = where
+
+    def __str__(self) -> str:
+        return (
+            f"{self.verb}: {self.where} is not a process's own code. Only a process reads its mailbox: "
+            "spawn one, or receive in the process and hand the message to the task"
+        )
+
+
+class NotLocal(BeampyError, ValueError):
+    """A question that only the process's own node can answer."""
+
+    def __init__(self, verb: str, pid: Any) -> None:
+        super().__init__(verb, pid)
+        self.verb = verb
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"{self.verb}: {self.pid!r} lives on another node; ask there"
+
+
+class BadFunction(BeampyError, TypeError):
+    """Something that is not an async function was given where a process starts."""
+
+    def __init__(self, verb: str, given: str) -> None:
+        super().__init__(verb, given)
+        self.verb = verb
+        self.given = given
+
+    def __str__(self) -> str:
+        return f"{self.verb}: needs an async function and its arguments, as in {self.verb}(worker, 1), not {self.given}"
+
+
+class BadName(BeampyError, ValueError):
+    """A node or process name that the grammar does not allow."""
+
+    def __init__(self, kind: str, name: object, rule: str) -> None:
+        super().__init__(kind, name, rule)
+        self.kind = kind
+        self.name = name
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is no {self.kind} name: {self.rule}"
+
+
+class BadPattern(BeampyError, TypeError):
+    """A receive pattern that is neither a type, a predicate nor a tuple."""
+
+    def __init__(self, pattern: object) -> None:
+        super().__init__(repr(pattern))
+
+    def __str__(self) -> str:
+        return f"receive: {self.args[0]} is no pattern: give a type, a predicate, or a tuple with `...` wildcards"
+
+
+class BadDestination(BeampyError, TypeError):
+    """Something that is no pid, alias, registered name or (name, node)."""
+
+    def __init__(self, dest: object) -> None:
+        super().__init__(dest)
+        self.dest = dest
+
+    def __str__(self) -> str:
+        return f"{self.dest!r} is no destination: give a pid, an alias, a registered name or (name, node)"
+
+
+class NameTaken(BeampyError, ValueError):
+    """`register`: the name is held, or the process has a name already."""
+
+    def __init__(self, name: str, pid: Any) -> None:
+        super().__init__(name, pid)
+        self.name = name
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"the name {self.name!r} is taken by {self.pid!r}"
+
+
+class NotRegistered(BeampyError, LookupError):
+    """A bare local name that nobody holds. A send to (name, node) is silent instead."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"no process is registered as {self.name!r} on this node"
+
+
+class ReceiveTimeout(BeampyError, TimeoutError):
+    """`receive(timeout=…)` saw no matching message in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"no matching message within {self.seconds} s"
+
+
+class CallFailed(BeampyError):
+    """A call has no answer. `target` is what was called, `reason` why there is none."""
+
+    def __init__(self, target: Any, reason: Any) -> None:
+        super().__init__(target, reason)
+        self.target = target
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"call to {self.target!r} failed: {self.reason!r}"
+
+
+class NoProcess(CallFailed):
+    """There is no such process: it ended before, or the name is not registered."""
+
+    def __init__(self, target: Any, reason: Any = "noproc") -> None:
+        super().__init__(target, reason)
+
+    def __str__(self) -> str:
+        return f"no process: {self.target!r} is not alive or not registered"
+
+
+class ServerExited(CallFailed):
+    """The process ended before it answered; `reason` is its exit reason."""
+
+    def __str__(self) -> str:
+        return f"{self.target!r} exited before it answered: {self.reason!s}"
+
+
+class CallTimeout(CallFailed, TimeoutError):
+    """No answer in time. The request may still be carried out; its late answer is dropped."""
+
+    def __init__(self, target: Any, seconds: float) -> None:
+        super().__init__(target, seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self.target!r} did not answer within {self.seconds} s (the request may still be carried out)"
+
+
+class CallingSelf(CallFailed):
+    """A process called itself and would have waited for itself forever."""
+
+    def __init__(self, target: Any, reason: Any = "calling_self") -> None:
+        super().__init__(target, reason)
+
+    def __str__(self) -> str:
+        return f"{self.target!r} called itself; it would wait forever. Call the method directly"
+
+
+class NodeDown(CallFailed):
+    """The connection to the target's node is gone; the process may still live there."""
+
+    def __init__(self, target: Any, reason: Any = "noconnection") -> None:
+        super().__init__(target, reason)
+
+    def __str__(self) -> str:
+        return f"no connection to the node of {self.target!r}"
+
+
+class StartFailed(BeampyError):
+    """A process did not come up; `reason` is what its init gave or died of."""
+
+    def __init__(self, what: str, reason: Any) -> None:
+        super().__init__(what, reason)
+        self.what = what
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.what} did not start: {self.reason!s}"
+
+
+class AlreadyStarted(StartFailed):
+    """The name is held by a process that runs already: `pid`."""
+
+    def __init__(self, what: str, pid: Any) -> None:
+        super().__init__(what, pid)
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"{self.what} is already started as {self.pid!r}"
+
+
+class StartTimeout(StartFailed, TimeoutError):
+    """The process's init did not end in time; the process was killed."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(what, seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self.what} did not start within {self.seconds} s and was killed"
+
+
+class StartIgnored(StartFailed):
+    """The process's init asked not to be started (OTP's `ignore`)."""
+
+    def __init__(self, what: str, reason: Any = "ignore") -> None:
+        super().__init__(what, reason)
+
+    def __str__(self) -> str:
+        return f"{self.what} chose not to start (its init returned bp.IGNORE)"
+
+
+class Exited(BeampyError):
+    """A process whose value was waited for ended otherwise; `reason` is its exit reason."""
+
+    def __init__(self, pid: Any, reason: Any) -> None:
+        super().__init__(pid, reason)
+        self.pid = pid
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.pid!r} ended: {self.reason!s}"
+
+
+class BadSpec(BeampyError, ValueError):
+    """A supervisor or child specification that cannot be; `problem` says what is wrong in it."""
+
+    def __init__(self, problem: str, *, spec: object = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.spec = spec
+
+    def __str__(self) -> str:
+        return self.problem if self.spec is None else f"{self.problem} (in {self.spec!r})"
+
+
+class BadReturn(BeampyError, TypeError):
+    """A callback gave something that its behaviour does not know."""
+
+    def __init__(self, callback: str, value: str, allowed: str) -> None:
+        super().__init__(callback, value, allowed)
+        self.callback = callback
+        self.value = value
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"{self.callback} returned {self.value}; it may return {self.allowed}"
+
+
+class EncodeError(BeampyError, TypeError):
+    """A message that cannot be copied or sent to another node; `what` names the part."""
+
+    def __init__(self, what: str, cause: str) -> None:
+        super().__init__(what, cause)
+        self.what = what
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.what} cannot travel in a message: {self.cause}"
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception where it happened, as text. It is the `__cause__` of the re-raised one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"\n{self.text.rstrip()}"
+
+
+class RemoteError(BeampyError):
+    """An exception of another process whose own type cannot be rebuilt here: type name, message, traceback."""
+
+    def __init__(self, kind: str, message: str, traceback: str = "") -> None:
+        super().__init__(kind, message, traceback)
+        self.kind = kind
+        self.message = message
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class ProcessExit(BaseException):
+    """Raised by `exit(reason)` to end the current process. Control flow, not an error: let it pass."""
+
+    def __init__(self, reason: Any = "normal") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"exit({self.reason!r})"

@@ -1,0 +1,173 @@
+"""Handle[T]: what every call that takes time returns.
+
+Rule: the work is started (or, inside a process, asked for) at the call; the handle is only how its end is seen.
+Await it on any event loop, or take `.result(timeout)` on any thread. Cancelling a handle, or the code that awaits
+it, cancels the work. A failure that nobody looks at is logged.
+
+Inside a process a public call returns a plain fast awaitable with the same interface and no threads in it
+(`core/request.py` for calls to servers). This file holds the interface and the form used from anywhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import concurrent.futures
+    from collections.abc import Callable, Coroutine, Generator
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+log = logging.getLogger("beampy.handle")
+
+
+class Handle(Generic[T_co]):
+    """The end of some work, seen from here.
+
+    >>> counter.add(1).result(timeout=5)          # on any thread
+    >>> await counter.add(1)                       # on any event loop
+    >>> counter.add(1).cancel()                    # the work is told to stop
+    """
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, T_co]:
+        raise NotImplementedError
+
+    def result(self, timeout: float | None = None) -> T_co:
+        """Wait on this thread, at most `timeout` seconds (TimeoutError), and return the value or raise the failure."""
+        raise NotImplementedError
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait like `result`; the failure, or None when it went well."""
+        raise NotImplementedError
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        raise NotImplementedError
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        raise NotImplementedError
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Ask the work to stop. False when it had ended."""
+        raise NotImplementedError
+
+
+class Pending(Handle[T]):
+    """A handle inside a process: the coroutine itself, started when it is awaited."""
+
+    __slots__ = ("_coro",)
+
+    def __init__(self, coro: Coroutine[Any, Any, T]) -> None:
+        self._coro = coro
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._coro.__await__()
+
+    def result(self, timeout: float | None = None) -> T:
+        raise blocking("result")
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        raise blocking("exception")
+
+    def done(self) -> bool:
+        return self._coro.cr_frame is None  # type: ignore[attr-defined]
+
+    def cancelled(self) -> bool:
+        return False
+
+    def cancel(self, msg: Any = None) -> bool:
+        waiting = not self.done()
+        self._coro.close()
+        return waiting
+
+
+def blocking(verb: str) -> RuntimeError:
+    """The error of a wait that would stop the event loop that has to do the work."""
+    return RuntimeError(f"Handle.{verb}() would block the node's own event loop: await the handle instead")
+
+
+class ThreadHandle(Handle[T]):
+    """A handle outside of the node's loop: for other threads and other event loops."""
+
+    __slots__ = ("__weakref__", "_cancel", "_future", "_loop", "_seen", "_what")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: concurrent.futures.Future[T],
+        cancel: Callable[[], None],
+        what: str,
+    ) -> None:
+        self._loop = loop
+        self._future = future
+        self._cancel = cancel
+        self._what = what
+        self._seen = False
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        self._seen = True
+        waiter = asyncio.wrap_future(self._future)
+        try:
+            return (yield from waiter)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+
+    def result(self, timeout: float | None = None) -> T:
+        self._refuse_on_own_loop("result")
+        self._seen = True
+        try:
+            return self._future.result(timeout)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._refuse_on_own_loop("exception")
+        self._seen = True
+        return self._future.exception(timeout)
+
+    def done(self) -> bool:
+        return self._future.done()
+
+    def cancelled(self) -> bool:
+        return self._future.cancelled()
+
+    def cancel(self, msg: Any = None) -> bool:
+        self._seen = True
+        if not self._future.cancel():
+            return False
+        self._cancel()
+        return True
+
+    def add_done_callback(self, fn: Callable[[Handle[T]], object]) -> None:
+        """Call `fn(handle)` when it ends, on the thread that ends it."""
+        self._future.add_done_callback(lambda _: fn(self))
+
+    def _refuse_on_own_loop(self, verb: str) -> None:
+        if asyncio._get_running_loop() is self._loop and not self._future.done():
+            raise blocking(verb)
+
+    def __repr__(self) -> str:
+        if not self._future.done():
+            state = "running…"
+        elif self._future.cancelled():
+            state = "cancelled"
+        elif (error := self._future.exception()) is not None:
+            state = f"failed: {error!r}"
+        else:
+            state = f"done: {self._future.result()!r}"
+        return f"<Handle of {self._what} {state}>"
+
+    def __del__(self) -> None:
+        future = getattr(self, "_future", None)
+        if future is None or self._seen or not future.done() or future.cancelled():
+            return
+        if (error := future.exception()) is not None:
+            log.error("nobody looked at the failure of %s", self._what, exc_info=error)

@@ -1,0 +1,1 @@
+"""Behaviours: servers, supervisors and their kin, written only with the public verbs."""

@@ -1,0 +1,269 @@
+"""What all behaviours share: starting with an acknowledgement, calling, casting, replying and stopping.
+
+Rule: a behaviour is an async function that runs in a process of its own. `start` returns when its init has said
+it is ready, or raises why it is not; `call` waits for an answer and knows when none can come. Written with the
+public verbs only, so where the other process lives makes no difference.
+
+Benchmark: benchmarks/call.py.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from beampy import api
+from beampy.core.current import here
+from beampy.core.report import crash_report
+from beampy.core.request import Failed, Request
+from beampy.core.signals import Crash, is_expected
+from beampy.errors import (
+    AlreadyStarted,
+    BadDestination,
+    CallTimeout,
+    NameTaken,
+    NoProcess,
+    ServerExited,
+    StartFailed,
+    StartIgnored,
+    StartTimeout,
+)
+from beampy.otp.messages import Call, Cast, System
+
+if TYPE_CHECKING:
+    from beampy.core.ids import Pid, Ref
+    from beampy.core.process import Process
+    from beampy.handle import Handle
+
+log = logging.getLogger("beampy.otp")
+
+CALL_TIMEOUT = 5.0  # seconds, as gen_server:call/2
+
+
+class Ignore:
+    """The one value of `IGNORE`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "bp.IGNORE"
+
+
+IGNORE = Ignore()
+
+
+class Stop(Exception):
+    """A callback's wish to stop its server: return it or raise it.
+
+    `reply`, where given, answers the call being handled. Reasons other than "normal", "shutdown" and
+    ("shutdown", x) are logged and end linked processes.
+
+    >>> async def handle_call(self, request, from_):
+    ...     raise bp.Stop("normal", reply="bye")
+    """
+
+    def __init__(self, reason: Any = "normal", *, reply: Any = ...) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.reply = reply
+
+
+# starting
+
+
+class Ack(NamedTuple):
+    """What an init tells its starter. `error` is None, or the StartFailed to raise."""
+
+    error: StartFailed | None
+
+
+Loop = Callable[..., Awaitable[None]]
+"""A behaviour: `await loop(ready, *args)`, which calls `ready()` once its init is done."""
+
+
+class Ready:
+    """Handed to a behaviour: call it when init is done; `refuse` when it will not run."""
+
+    __slots__ = ("_link", "_ref", "_starter", "_what", "parent")
+
+    def __init__(self, what: str, starter: Pid, ref: Ref, link: bool) -> None:
+        self._what = what
+        self._starter = starter
+        self._ref: Ref | None = ref
+        self._link = link
+        self.parent: Pid | None = starter if link else None
+
+    def __call__(self) -> None:
+        """Init is done: the starter goes on."""
+        self._answer(None)
+
+    def refuse(self, reason: Any) -> None:
+        """Init says no. The starter gets the error and is not linked any more."""
+        error: StartFailed
+        if isinstance(reason, Ignore):
+            error = StartIgnored(self._what)
+        else:
+            error = reason if isinstance(reason, StartFailed) else StartFailed(self._what, reason)
+        if self._ref is not None and self._link:
+            api.unlink(self._starter)
+        self._answer(error)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the starter has gone on."""
+        return self._ref is None
+
+    def _answer(self, error: StartFailed | None) -> None:
+        if self._ref is not None:
+            ref, self._ref = self._ref, None
+            api.send(ref, Ack(error))
+
+
+class Begin(NamedTuple):
+    """The first message of a behaviour: where to send the acknowledgement."""
+
+    ref: Ref
+
+
+async def _born(what: str, starter: Pid, link: bool, name: str | None, loop: Loop, args: tuple[Any, ...]) -> None:
+    api.set_label(what)
+    begin: Begin = await api.receive()
+    ready = Ready(what, starter, begin.ref, link)
+    try:
+        if name is not None:
+            api.register(name, api.self())
+        await loop(ready, *args)
+    except NameTaken as taken:
+        if ready.answered or taken.name != name:
+            raise
+        ready.refuse(AlreadyStarted(what, taken.pid))
+    except Exception as error:
+        if ready.answered:
+            raise
+        # The starter raises it; it is not reported a second time.
+        crash = Crash.of(error)
+        ready.refuse(crash)
+        api.exit(crash)
+    finally:
+        if not ready.answered:
+            ready.refuse("its init ended without saying that it is ready")
+
+
+@api.timed
+async def start(
+    loop: Loop,
+    *args: Any,
+    what: str,
+    link: bool = False,
+    name: str | None = None,
+    timeout: float | None = None,
+) -> Pid:
+    """Start a behaviour and wait until its init is done. Its pid.
+
+    Raises AlreadyStarted (the name is taken), StartFailed with init's reason, StartIgnored, or StartTimeout
+    after `timeout` seconds (the process is killed then). A start that fails leaves no link behind, so the
+    starter decides what it means; in OTP the link would end it.
+    """
+    pid = api.spawn(_born, what, api.self(), link, name, loop, args, link=link)
+    pending = api.request(pid, timeout)
+    api.send(pid, Begin(pending.ref))
+    try:
+        ack = await pending
+    except CallTimeout:
+        api.unlink(pid)
+        api.exit(pid, "kill")
+        raise StartTimeout(what, timeout or 0) from None
+    except (ServerExited, NoProcess) as gone:
+        raise StartFailed(what, gone.reason) from None
+    except BaseException:
+        api.exit(pid, "kill")  # whoever started it is gone
+        raise
+    if ack.error is not None:
+        error: StartFailed = ack.error
+        cause = error.reason.exception if isinstance(error.reason, Crash) else None
+        raise error from cause
+    return pid
+
+
+# calling
+
+
+def call(server: Any, request: Any, /, *, timeout: float | None = CALL_TIMEOUT) -> Handle[Any]:
+    """Ask a server; the Handle of its answer. See `typed.call`, its public form."""
+    me = here("call")
+    if me._thread != get_ident() and me.node.thread != get_ident():
+        return api.submit(me, lambda: call(server, request, timeout=timeout), f"call to {server!r}")
+    pending = Request(me, server, timeout)
+    to = pending.target
+    if to is not None:
+        api.send(to.pid, Call(pending.ref, me.pid, request))
+    return pending
+
+
+def cast(server: Any, request: Any, /) -> None:
+    """Send a request that wants no answer. It never fails: a server that is not there does not get it.
+
+    >>> bp.cast("counter", "reset")
+    """
+    me = here("cast")
+    if isinstance(server, str):
+        server = (server, me.node.name)
+    api.send(server, Cast(request))
+
+
+def reply(to: Call, value: Any) -> None:
+    """Answer a call, from anywhere: `to` is the `from_` of handle_call. An answer nobody waits for is dropped.
+
+    >>> async def handle_call(self, request, from_):
+    ...     bp.spawn(work_it_out, request, from_)      # which ends with bp.reply(from_, value)
+    ...     return bp.NOREPLY
+    """
+    if not isinstance(to, Call):
+        raise BadDestination(to)
+    api.send(to.ref, value)
+
+
+def reply_error(to: Call, error: BaseException) -> None:
+    """Answer a call with an exception, which is raised at the caller."""
+    api.send(to.ref, Failed(Crash.of(error), api.self()))
+
+
+@api.timed
+async def stop(server: Any, reason: Any = "normal", timeout: float | None = None) -> None:
+    """Stop a behaviour: its terminate runs, it ends with `reason`, and only then this returns.
+
+    Raises NoProcess when it is not there, CallTimeout after `timeout` seconds (it goes on stopping), and
+    ServerExited when it ended with another reason.
+    """
+    pending = system_request(server, "terminate", reason, timeout)
+    try:
+        await pending
+    except ServerExited as ended:
+        if ended.reason != reason:
+            raise
+
+
+def system_request(server: Any, op: str, arg: Any = None, timeout: float | None = CALL_TIMEOUT) -> Request:
+    """Ask the behaviour itself: the operations of `otp.debug`."""
+    pending = api.request(server, timeout)
+    if pending.target is not None:
+        api.send(pending.target.pid, System(pending.ref, api.self(), op, arg))
+    return pending
+
+
+# ending
+
+
+def note_for_report(note: Callable[[], dict[str, str]]) -> None:
+    """What a crash report of the current process says besides the usual: called when it is written."""
+    api.self_process().extras().context_note = note
+
+
+def finish(reason: Any) -> None:
+    """End the current process for a reason a callback gave; one that is no orderly end is reported."""
+    me: Process = api.self_process()
+    if not is_expected(reason):
+        log.error("%s", crash_report(me, reason))
+    api.exit(reason)

@@ -1,0 +1,23 @@
+"""Benchmarks: one file for each hot path, and the same workloads on other systems beside them.
+
+    python -m benchmarks.run                 everything, with every peer that is installed
+    python -m benchmarks.pingpong --smoke    one hot path, tiny
+
+They use beampy's public names only. README.md says how to read what they print.
+"""
+
+from __future__ import annotations
+
+HOT_PATHS = (
+    "pingpong",
+    "oneway",
+    "fanin",
+    "ring",
+    "spawn",
+    "call",
+    "selective",
+    "memory",
+    "supervisor",
+    "timers",
+    "tasks",
+)

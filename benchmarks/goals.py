@@ -1,0 +1,101 @@
+"""The goals, as data in one place, and whether a run met them.
+
+A goal bounds one figure: by a value of its own, by a peer in the same run (how many times better
+beampy must be), or by another of beampy's figures in the same run. Ratios are the goals that travel
+between machines; absolute ones belong to the kind of machine that they were set on, a 2-core
+virtual one, so read them with the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.case import Figure
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What one figure must reach, `at_least` or `at_most`: itself, or its ratio to something."""
+
+    figure: str
+    at_least: float | None = None
+    at_most: float | None = None
+    peer: str | None = None
+    beside: str | None = None
+
+
+GOALS = (
+    Goal("pingpong", at_least=3.0, peer="queue-uvloop"),
+    Goal("pingpong", at_least=1 / 3, peer="erlang"),
+    Goal("pingpong", at_least=1 / 3, peer="erlang-1"),
+    Goal("oneway", at_least=0.7, peer="deque-uvloop"),
+    Goal("ring", at_least=600_000),
+    Goal("spawn", at_least=1 / 5, peer="erlang-1"),
+    Goal("spawn.batch", at_least=1 / 5, peer="erlang-1"),
+    Goal("call.rate", at_least=10.0, peer="pykka"),
+    Goal("call.rate", at_least=10.0, peer="xoscar"),
+    Goal("call.p50", at_most=12.0),
+    # Unaffected by the mailbox: within what two timings of one thing differ by on a busy machine.
+    Goal("call.behind", at_most=1.25, beside="call.quiet"),
+    Goal("memory.process", at_most=1000),
+    Goal("memory.server", at_most=2000),
+    Goal("kill.down", at_most=20.0),
+    Goal("restart", at_most=100.0),
+    Goal("send_after", at_least=300_000),
+    Goal("whereis", at_least=3_000_000),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A goal and what was reached: `reached` is None when this run could not measure it.
+
+    `margin` is how far past the goal: 1.0 is exactly met, 2.0 twice as good, 0.5 half as good.
+    """
+
+    goal: Goal
+    reached: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def margin(self) -> float | None:
+        if self.reached is None:
+            return None
+        if self.goal.at_least is not None:
+            return self.reached / self.goal.at_least
+        assert self.goal.at_most is not None
+        return self.goal.at_most / self.reached if self.reached > 0 else float("inf")
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.margin is None else self.margin >= 1.0
+
+    @property
+    def word(self) -> str:
+        return {None: "not measured", True: "met", False: "MISSED"}[self.met]
+
+
+Runs = Mapping[str, Mapping[str, Sequence[float]]]
+"""The values of every run: of a figure's name, of a subject's name."""
+
+
+def judge(goal: Goal, figures: Mapping[str, Figure], runs: Runs) -> Verdict:
+    """Compare run by run, then take the median; a ratio of medians would mix different minutes."""
+    ours = runs.get(goal.figure, {}).get("beampy", ())
+    values: list[float | None] = list(ours)
+    if goal.peer is not None:
+        theirs = runs.get(goal.figure, {}).get(goal.peer, ())
+        figure = figures.get(goal.figure)
+        values = [figure.times_better(a, b) for a, b in zip(ours, theirs, strict=False) if figure]
+    elif goal.beside is not None:
+        other = runs.get(goal.beside, {}).get("beampy", ())
+        values = [a / b if b > 0 else None for a, b in zip(ours, other, strict=False)]
+    reached = [value for value in values if value is not None]
+    if not reached:
+        return Verdict(goal)
+    return Verdict(goal, median(reached), min(reached), max(reached))

@@ -1,0 +1,221 @@
+"""Who is measured: beampy and its peers, each in an operating-system process of its own.
+
+The rule: a subject is a worker that answers lines. It prints one JSON line when it is ready (its
+versions, its loop, the workloads it knows); then, for each line `WORKLOAD SIZE`, one JSON line with
+the figures or with an error. So imports, loops and threads of one subject never disturb another,
+and subjects can take turns: one run of each, then the next run of each.
+
+This file knows how to start, ask and stop a worker. It does not know what a workload does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from benchmarks.case import Figures
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_S = 60.0
+RUN_S = 300.0
+
+
+class WorkerFailed(Exception):
+    """A worker died, was too slow, or said that the workload failed."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A system under measurement.
+
+    `share` is the part of a case's size that it runs: a peer a hundred times slower would otherwise
+    take a hundred times as long, and a rate does not depend on the count.
+    """
+
+    name: str
+    label: str
+    command: Callable[[Path], list[str]]
+    modules: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    share: float = 1.0
+
+    def installed(self) -> bool:
+        """True when everything that it needs is here."""
+        return all(map(importlib.util.find_spec, self.modules)) and all(
+            map(shutil.which, self.programs)
+        )
+
+
+def _python(module: str, variant: str = "") -> Callable[[Path], list[str]]:
+    def command(_: Path) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.worker", module, variant]
+
+    return command
+
+
+def _erlang(*flags: str) -> Callable[[Path], list[str]]:
+    """The `erl` command; the module is compiled once into the scratch directory."""
+
+    def command(scratch: Path) -> list[str]:
+        if not (scratch / "bench.beam").exists():
+            source = ROOT / "benchmarks" / "versus" / "erlang" / "bench.erl"
+            compiled = subprocess.run(
+                ["erlc", "-o", str(scratch), str(source)],
+                capture_output=True,
+                text=True,
+                timeout=READY_S,
+                check=False,
+            )
+            if compiled.returncode != 0:
+                raise WorkerFailed(f"erlc: {compiled.stdout}{compiled.stderr}")
+        return ["erl", *flags, "-noshell", "-pa", str(scratch), "-run", "bench", "main"]
+
+    return command
+
+
+_VERSUS = "benchmarks.versus"
+BEAMPY = Subject("beampy", "beampy", _python(f"{_VERSUS}.on_beampy"), modules=("beampy",))
+PEERS = (
+    Subject(
+        "beampy-asyncio",
+        "beampy on asyncio's loop",
+        _python(f"{_VERSUS}.on_beampy", "asyncio"),
+        modules=("beampy",),
+    ),
+    Subject(
+        "queue-asyncio",
+        "Task + asyncio.Queue, asyncio",
+        _python(f"{_VERSUS}.on_asyncio", "queue-asyncio"),
+    ),
+    Subject(
+        "queue-uvloop",
+        "Task + asyncio.Queue, uvloop",
+        _python(f"{_VERSUS}.on_asyncio", "queue-uvloop"),
+        modules=("uvloop",),
+    ),
+    Subject(
+        "deque-uvloop",
+        "Task + bare deque, uvloop",
+        _python(f"{_VERSUS}.on_asyncio", "deque-uvloop"),
+        modules=("uvloop",),
+    ),
+    Subject("pykka", "pykka", _python(f"{_VERSUS}.on_pykka"), modules=("pykka",), share=0.04),
+    Subject(
+        "thespian",
+        "thespian, simpleSystemBase",
+        _python(f"{_VERSUS}.on_thespian"),
+        modules=("thespian",),
+        share=0.1,
+    ),
+    Subject("xoscar", "xoscar", _python(f"{_VERSUS}.on_xoscar"), modules=("xoscar",), share=0.05),
+    Subject("erlang-1", "Erlang +S 1", _erlang("+S", "1"), programs=("erl", "erlc")),
+    Subject("erlang", "Erlang", _erlang(), programs=("erl", "erlc")),
+)
+
+
+class Worker:
+    """A running subject. Use it as a context manager: leaving the block ends the process.
+
+    with Worker(BEAMPY, scratch) as worker:
+        worker.run("pingpong", 10_000)
+    """
+
+    def __init__(self, subject: Subject, scratch: Path) -> None:
+        self.subject = subject
+        self._scratch = scratch
+        self._errors = scratch / f"{subject.name}.stderr"
+        self._unread = b""
+
+    def __enter__(self) -> Worker:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process and wait until it says that it is ready."""
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                self.subject.command(self._scratch),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                cwd=self._scratch,
+            )
+        try:
+            self.hello: dict[str, Any] = self._line(READY_S)
+        except WorkerFailed:
+            self.stop()
+            raise
+
+    def knows(self, workload: str) -> bool:
+        """True when the worker implements that workload."""
+        return workload in self.hello["workloads"]
+
+    def run(self, workload: str, size: int, timeout: float = RUN_S) -> Figures:
+        """The figures of one run."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{workload} {size}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise WorkerFailed(f"ended: {self._last_words()}") from None
+        answer = self._line(timeout)
+        if "error" in answer:
+            raise WorkerFailed(str(answer["error"]))
+        return {name: float(value) for name, value in answer.items()}
+
+    def stop(self) -> None:
+        """End the process; its input closing is the polite request."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _line(self, timeout: float) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                if not selector.select(timeout):
+                    self._process.kill()
+                    raise WorkerFailed(f"no answer within {timeout:g} s")
+                chunk = os.read(descriptor, 65_536)
+                if not chunk:
+                    self._process.wait()
+                    raise WorkerFailed(f"ended: {self._last_words()}")
+                self._unread += chunk
+        line, _, self._unread = self._unread.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _last_words(self) -> str:
+        text = self._errors.read_text(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()]
+        return lines[-1].strip() if lines else f"exit status {self._process.poll()}"
