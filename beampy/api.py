@@ -22,14 +22,14 @@ from beampy.core.info import ProcessInfo
 from beampy.core.info import ancestors as _ancestors
 from beampy.core.info import process_info as _info
 from beampy.core.mailbox import mailbox, receive
-from beampy.core.node import LocalNode, send
-from beampy.core.node import describe as describe
 from beampy.core.request import Request
+from beampy.core.send import send
 from beampy.core.signals import Timeout
 from beampy.errors import BadDestination, NotInNode, NotInProcess, NotLocal, ProcessExit
 from beampy.handle import Handle, Pending, ThreadHandle
 
 if TYPE_CHECKING:
+    from beampy.core.node import LocalNode
     from beampy.core.process import Process
 
 T = TypeVar("T")
@@ -189,6 +189,9 @@ def spawn(
     >>> pid = bp.spawn(worker, 21)
     """
     parent = _me("spawn")
+    if parent._thread == get_ident() and max_mailbox is None:
+        process, ref = parent.node.spawn(fn, args, parent, name, link, monitor, trap_exit)
+        return process.pid if ref is None else (process.pid, ref)
 
     def work() -> tuple[Process, Ref | None]:
         return parent.node.spawn(
@@ -202,7 +205,7 @@ def spawn(
             max_mailbox=max_mailbox,
         )
 
-    process, ref = work() if parent._thread == get_ident() else _ask(parent, work)
+    process, ref = _ask(parent, work)
     return process.pid if ref is None else (process.pid, ref)
 
 

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from beampy import api
 from beampy.core.current import add_fallback, current, remove_fallback
+from beampy.core.functions import describe
 from beampy.core.guest import Guest
 from beampy.core.ids import Pid, Ref, node_name
-from beampy.core.node import EXIT_GRACE, LocalNode, Tracer, describe
+from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
 from beampy.core.signals import Crash, Exit
-from beampy.core.task_surface import UNSET
+from beampy.core.extras import UNSET
 from beampy.errors import BeampyError, EncodeError, Exited, NotInNode, ProcessExit
 from beampy.handle import Handle, Pending
 

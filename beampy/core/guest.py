@@ -11,13 +11,15 @@ import asyncio
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
-from beampy.core.process import Lineage, Process
-from beampy.core.signals import NORMAL
-from beampy.core.task_surface import UNSET
+from beampy.core import ending
+from beampy.core.extras import UNSET
+from beampy.core.process import Process
+from beampy.core.signals import KILLED, NORMAL
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from beampy.core.extras import Lineage
     from beampy.core.ids import Pid
     from beampy.core.node import LocalNode
 
@@ -77,17 +79,14 @@ class Guest(Process):
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
 
-    def _wake_for_interrupt(self) -> None:
+    def wake_for_interrupt(self) -> None:
         self._interrupt = None
         if self._task is not None:
             self._task.cancel(msg="exit signal")
 
-    def _is_running(self) -> bool:
-        return True  # it is never ours to close
-
-    def kill(self, reason: Any = "killed") -> None:
+    def kill(self) -> None:
         if not self.dead:
-            self._end(reason, None, None)
+            ending.end(self, KILLED, None, None)
             if self._task is not None:
                 self._task.cancel(msg="killed")
 
@@ -95,4 +94,4 @@ class Guest(Process):
         """The guest's code is done."""
         if not self.dead:
             exiting = self._extras.exiting if self._extras is not None else UNSET
-            self._end(reason if exiting is UNSET else exiting, None, None)
+            ending.end(self, reason if exiting is UNSET else exiting, None, None)

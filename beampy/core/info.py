@@ -35,7 +35,7 @@ class ProcessInfo:
     reductions: int
     """How many times it was resumed."""
     memory: int
-    """Bytes of the process, its coroutine, its frames and its mailbox; an estimate that follows no references further."""
+    """Bytes of the process, its coroutine, its frames and its mailbox; an estimate, one level deep."""
     tasks: int
     """asyncio tasks it started that still run."""
     ancestors: tuple[Pid, ...]
@@ -54,8 +54,8 @@ def process_info(process: Process) -> ProcessInfo:
         current_function=current_function(process),
         message_queue_len=length(process._mailbox) + (process._value is not None),
         links=tuple(links.active()) if links else (),
-        monitors=tuple(m.shown for m in links.monitors.values()) if links else (),
-        monitored_by=tuple(links.watchers.values()) if links else (),
+        monitors=tuple(getattr(m, "shown", m) for m in links.monitors.values()) if links else (),
+        monitored_by=tuple((process._watchers or {}).values()),
         trap_exit=process.trap_exit,
         reductions=process._steps,
         memory=memory(process),

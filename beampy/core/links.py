@@ -4,7 +4,7 @@ Links are symmetric and use OTP's unlink protocol: an `unlink` carries an id, an
 removes the entry, so a link made again in between is never torn down by the old unlink. An entry is ACTIVE or
 holds the id of the unlink that waits for its acknowledgement; an exit signal counts only over an ACTIVE link.
 
-Monitors are one-way. `monitors` are ours (we will get the Down), `watchers` are other processes' on us.
+Monitors are one-way, and these are ours: those for which we will get the Down.
 
 This file knows pids and refs, not processes: the caller sends the signals it returns.
 """
@@ -20,7 +20,7 @@ ACTIVE = 0
 
 
 class Monitor(NamedTuple):
-    """One of our monitors."""
+    """One of our monitors, where the pid alone does not say it all."""
 
     shown: Any  # what the Down calls it: the pid, or (name, node)
     target: Pid
@@ -29,14 +29,13 @@ class Monitor(NamedTuple):
 
 
 class Links:
-    """The three tables of one process. Each is made on first use: most processes need none."""
+    """The links and monitors of one process; made on first use, since most processes need none."""
 
-    __slots__ = ("links", "monitors", "unlink_id", "watchers")
+    __slots__ = ("links", "monitors", "unlink_id")
 
     def __init__(self) -> None:
         self.links: dict[Pid, int] = {}
-        self.monitors: dict[Ref, Monitor] = {}
-        self.watchers: dict[Ref, Pid] = {}
+        self.monitors: dict[Ref, Pid | Monitor] = {}
         self.unlink_id = 0
 
     # links

@@ -5,31 +5,30 @@ both never raise for something dead or unreachable. Other nodes are behind `remo
 in; alone, a node answers as OTP does when it cannot connect: messages vanish, links and monitors get
 `noconnection`.
 
-Hot: `send` below is the fast path of the whole system, `route_message` its general form.
-Benchmarks: benchmarks/pingpong.py, benchmarks/oneway.py.
+`send.py` holds the fast path of a local send; this is its general form.
+Benchmark: benchmarks/spawn.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from functools import partial
-from threading import get_ident
-from typing import Any, Protocol
+from typing import Any
 
 from beampy.core import tasks
-from beampy.core.current import current, here
+from beampy.core.current import current
+from beampy.core.functions import start_coroutine
 from beampy.core.ids import Pid, Ref
 from beampy.core.links import Monitor
 from beampy.core.mailbox import LimitedMailbox
 from beampy.core.process import Process
 from beampy.core.registry import Registry
+from beampy.core.remote import Alone, Remote
 from beampy.core.scheduler import Scheduler
 from beampy.core.signals import (
     NOCONNECTION,
@@ -44,7 +43,7 @@ from beampy.core.signals import (
     UnlinkSignal,
 )
 from beampy.core.timers import Deadlines, Timers
-from beampy.errors import BadDestination, BadFunction, NoProcess, NotInNode, NotRegistered
+from beampy.errors import BadDestination, NoProcess, NotInNode, NotRegistered
 
 log = logging.getLogger("beampy.node")
 
@@ -52,33 +51,6 @@ EXIT_GRACE = 5.0  # seconds; a worker's shutdown time in OTP's supervisors
 
 Tracer = Callable[[str, Pid, Any], object]
 """Called as tracer(event, pid, detail); see LocalNode.trace."""
-
-
-class Remote(Protocol):
-    """What carries messages and signals to other nodes."""
-
-    def send(self, sender: Process, dest: Any, message: Any) -> None:
-        """Take a message to a pid, an alias or (name, node) elsewhere."""
-
-    def signal(self, signal: Signal) -> None:
-        """Take a signal to a process elsewhere."""
-
-
-class Alone:
-    """The `Remote` of a node that knows no other: every other node is unreachable."""
-
-    def __init__(self, node: LocalNode) -> None:
-        self.node = node
-
-    def send(self, sender: Process, dest: Any, message: Any) -> None:
-        """Into the void, as OTP."""
-
-    def signal(self, signal: Signal) -> None:
-        """Links and monitors fail with noconnection; the rest vanishes."""
-        if isinstance(signal, LinkSignal):
-            self.node.route_signal(ExitSignal(signal.to, signal.sender, NOCONNECTION, True))
-        elif isinstance(signal, MonitorSignal):
-            self.node.route_signal(DownSignal(signal.sender, signal.ref, NOCONNECTION))
 
 
 class LocalNode:
@@ -111,10 +83,9 @@ class LocalNode:
         self.tracer: Tracer | None = None
         self.closed = False
         self.voice: Any = None  # the process that speaks for code that is none; the runtime makes it
-        self.spawned = 0
         # Sends of a process on this thread take the fast path; no thread has the ident -1.
         self.fast_thread = -1 if copier is not None else self.thread
-        self._serials = itertools.count(1)
+        self.spawned = 0  # and the last serial given
         self._refs = itertools.count(1)
         tasks.install(loop)
 
@@ -127,7 +98,7 @@ class LocalNode:
     def new_pid(self) -> Pid:
         """A pid never used before on this node."""
         self.spawned += 1
-        return Pid(self.name, next(self._serials), self.creation)
+        return Pid(self.name, self.spawned, self.creation)
 
     def find(self, pid: Pid) -> Process | None:
         """The process of a pid, when it lives here."""
@@ -177,11 +148,11 @@ class LocalNode:
         fn: Callable[..., Coroutine[Any, Any, Any]],
         args: tuple[Any, ...],
         parent: Process | None,
-        *,
         name: str | None = None,
         link: bool = False,
         monitor: bool = False,
         trap_exit: bool = False,
+        *,
         max_mailbox: int | tuple[int, int] | None = None,
         context: Context | None = None,
         pid: Pid | None = None,
@@ -193,10 +164,15 @@ class LocalNode:
             self.registry.check(name)
         coro = start_coroutine(fn, args)
         if pid is None:
-            pid = self.new_pid()
+            self.spawned += 1
+            pid = Pid(self.name, self.spawned, self.creation)
         if context is None:
             context = copy_context()
-        lineage = parent.lineage_for_children() if parent is not None else None
+        if parent is None:
+            lineage = None
+        else:
+            kept = parent._extras
+            lineage = (kept and kept.lineage) or parent.lineage_for_children()
         process = Process(self, pid, coro, context, lineage)
         context.run(current.set, process)
         pid._local = process
@@ -206,9 +182,8 @@ class LocalNode:
             process.extras().name = name
         if trap_exit:
             process.extras().trap_exit = True
-        limit = max_mailbox or self.max_mailbox
-        if limit is not None:
-            process._mailbox = self._limited(process, limit)
+        if max_mailbox is not None or self.max_mailbox is not None:
+            process._mailbox = self._limited(process, max_mailbox or self.max_mailbox or 0)
         ref = None
         if parent is not None:
             if link:
@@ -216,7 +191,7 @@ class LocalNode:
                 process.extras().links.linked_by(parent.pid)
             if monitor:
                 ref = self.new_ref()
-                parent.extras().links.monitors[ref] = Monitor(pid, pid, None, False)
+                parent.extras().links.monitors[ref] = pid
                 process.watched(ref, parent.pid)
             if self.tracer is not None:
                 self.tracer("spawn", parent.pid, pid)
@@ -317,11 +292,7 @@ class LocalNode:
             elif isinstance(signal, UnlinkSignal):
                 self.route_signal(UnlinkAckSignal(to, signal.sender, signal.id))
         elif isinstance(signal, DownSignal):
-            holder = signal.ref._local
-            if holder is None or holder is process:
-                process.take_down(signal.ref, signal.reason)
-            else:
-                holder.take_down(signal.reason)
+            self._down(process, signal.ref, signal.reason)
         elif isinstance(signal, ExitSignal):
             process.take_exit(signal)
         elif isinstance(signal, LinkSignal):
@@ -335,6 +306,21 @@ class LocalNode:
             process.watched(signal.ref, signal.sender)
         else:
             process.unwatched(signal.ref)
+
+    def route_down(self, watcher: Pid, ref: Ref, reason: Any) -> None:
+        """The commonest signal, without making one where the watcher is local."""
+        process = self.find(watcher)
+        if process is not None:
+            self._down(process, ref, reason)
+        elif watcher.node != self.name:
+            self.remote.signal(DownSignal(watcher, ref, reason))
+
+    def _down(self, process: Process, ref: Ref, reason: Any) -> None:
+        holder = ref._local
+        if holder is None or holder is process:
+            process.take_down(ref, reason)
+        else:
+            holder.take_down(reason)  # a Request
 
     # what processes ask of links and monitors
 
@@ -390,6 +376,9 @@ class LocalNode:
         monitor = extras.links.monitors.pop(ref, None) if extras is not None else None
         if monitor is None:
             return False
+        if isinstance(monitor, Pid):
+            self.route_signal(DemonitorSignal(process.pid, monitor, ref))
+            return True
         if monitor.alias_goes:
             process.drop_alias(ref)
         self.route_signal(DemonitorSignal(process.pid, monitor.target, ref))
@@ -503,91 +492,3 @@ class LocalNode:
         self.timers.close()
         self.deadlines.close()
         tasks.uninstall(self.loop)
-
-
-def start_coroutine(fn: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
-    """`fn(*args)` when that is a coroutine; BadFunction, before any of the user's code runs, when it cannot be one."""
-    code = getattr(fn, "__code__", None)
-    if code is None or not code.co_flags & inspect.CO_COROUTINE:
-        _check_async(fn)
-    coro = fn(*args)
-    if not inspect.iscoroutine(coro):
-        raise BadFunction("spawn", f"{describe(fn)}, which returned {type(coro).__name__}")
-    return coro
-
-
-def _check_async(fn: Any) -> None:
-    if inspect.iscoroutine(fn):
-        fn.close()
-        raise BadFunction("spawn", f"the coroutine {fn.__qualname__}() (leave out the call)")
-    if not callable(fn):
-        raise BadFunction("spawn", f"a {type(fn).__name__}")
-    inner = inspect.unwrap(fn)
-    while isinstance(inner, partial):
-        inner = inspect.unwrap(inner.func)
-    if not inspect.isroutine(inner) and not isinstance(inner, type):
-        inner = type(inner).__call__  # an object with an async __call__
-    if inspect.iscoroutinefunction(inner) or getattr(inner, "__name__", "") == "<lambda>":
-        return
-    raise BadFunction("spawn", f"{describe(fn)}, which is not async (asyncio.to_thread runs it in a thread)")
-
-
-def describe(fn: Any) -> str:
-    """A function's name for messages."""
-    return str(getattr(fn, "__qualname__", None) or type(fn).__name__)
-
-
-def send(dest: Any, message: Any) -> None:
-    """Send `message` to a pid, an alias, a registered name or (name, node). It never blocks.
-
-    A dead or unreachable destination swallows it, as in Erlang; only a bare name that nobody has registered
-    raises (NotRegistered). Signals from one process to another arrive in the order they were sent.
-
-    >>> bp.send(pid, ("add", 2)); bp.send("counter", "stop"); bp.send(("counter", "b@host"), "stop")
-    """
-    me = current.get(None)
-    if me is not None and me._thread == get_ident() and dest.__class__ is Pid:
-        to = dest._local
-        if to is not None and to.node is me.node:
-            if to._waiting and message is not None:
-                to._waiting = False
-                to._value = message
-                scheduler = to._scheduler
-                scheduler.queue.append(to)
-                if not scheduler.armed:
-                    scheduler.armed = True
-                    scheduler.loop.call_soon(scheduler.run)
-                return
-            box = to._mailbox
-            if box is None:
-                to._mailbox = deque((message,))
-            else:
-                box.append(message)
-            if to._selecting or to._waiting:
-                to.wake()
-            return
-    _send_slowly(me, dest, message)
-
-
-def _send_slowly(me: Process | None, dest: Any, message: Any) -> None:
-    if me is None:
-        me = here("send")
-    node = me.node
-    if me._thread == 0 and me.dead:
-        return  # a zombie, or a task that outlived its process
-    if get_ident() == node.thread:
-        node.route_message(me, dest, message)
-        return
-    if isinstance(dest, str) and dest not in node.registry.pids:
-        raise NotRegistered(dest)
-    try:
-        node.loop.call_soon_threadsafe(_send_from_thread, me, dest, message)
-    except RuntimeError:
-        raise NotInNode("send") from None
-
-
-def _send_from_thread(me: Process, dest: Any, message: Any) -> None:
-    try:
-        me.node.route_message(me, dest, message)
-    except NotRegistered as gone:
-        log.error("a send from a thread was lost: %s", gone)

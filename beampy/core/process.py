@@ -4,212 +4,39 @@ A process is not an asyncio.Task. The node's scheduler steps its coroutine; whil
 asyncio's current task and offers a task's surface (cancel, uncancel, callbacks …), so timeouts, task groups and
 other people's libraries work in it.
 
-How a process ends:
-
-    it returns                      normal
-    exit(reason) in it              that reason
-    an exception                    a Crash, reported once through logging
-    an exit signal                  CancelledError at its next await; it may clean up, with awaits, for the node's
-                                    exit_grace; the reason is the signal's whatever the cleanup does
-    kill                            at once: Down and EXIT go out, the name is free, then the coroutine is closed.
-                                    Code that eats the closing is a zombie: reported, never stepped again, and
-                                    what it sends is dropped
-
-The order at the end is fixed: everything that others can look up is released before anybody hears of it.
-
-Benchmarks: benchmarks/spawn.py, benchmarks/memory.py (hence the slots, and `Extras` only for who needs them).
+How a process ends is ending.py's. Benchmarks: benchmarks/spawn.py, benchmarks/memory.py.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
+from asyncio import CancelledError
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from beampy.core import ending
 from beampy.core import mailbox as boxes
+from beampy.core.extras import UNSET, Become
 from beampy.core.ids import Pid, Ref
-from beampy.core.links import Links
-from beampy.core.mailbox import ClosedMailbox, Mailbox
-from beampy.core.report import crash_report
-from beampy.core.request import Request
+from beampy.core.links import Monitor
+from beampy.core.mailbox import Mailbox
 from beampy.core.scheduler import CLOSED, current_tasks
-from beampy.core.signals import (
-    CANCELLED,
-    KILLED,
-    NORMAL,
-    Crash,
-    DemonitorSignal,
-    Down,
-    DownSignal,
-    Exit,
-    ExitSignal,
-    on_exit_signal,
-    safe_repr,
-)
-from beampy.core.task_surface import DEAD, UNSET, TaskSurface
+from beampy.core.signals import Down, safe_repr
+from beampy.core.state import DEAD, EXITING, TAKE
+from beampy.core.task_surface import TaskSurface
 from beampy.core.timers import Alarm
-from beampy.errors import ProcessExit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
-    from contextvars import Context
+    import asyncio
+    from collections.abc import Generator
 
-    from beampy.core.node import LocalNode
-    from beampy.core.scheduler import Scheduler
-
-log = logging.getLogger("beampy.process")
-
-Lineage = tuple[Pid, "Lineage | None"]
-
-# What `_interrupt` holds besides an exception to throw:
-EXITING: Any = object()  # cleaning up after an exit signal
-TAKE: Any = object()  # its next message is in the mailbox: a None, or the rest of a slice
-
-CLOSE_TRIES = 100  # awaits in nested cleanups that a kill breaks through before the code counts as a zombie
-
-
-class Extras:
-    """What only some processes need: made on first use."""
-
-    __slots__ = (
-        "aliases",
-        "callbacks",
-        "cancels",
-        "context_note",
-        "exiting",
-        "killed",
-        "label",
-        "lineage",
-        "links",
-        "name",
-        "outcome",
-        "quiet",
-        "tasks",
-        "timers",
-        "trap_exit",
-    )
-
-    def __init__(self) -> None:
-        self.links = Links()
-        self.aliases: dict[Ref, str] | None = None
-        self.callbacks: list[tuple[Callable[[Any], object], Context | None]] | None = None
-        self.cancels = 0
-        self.context_note: Callable[[], dict[str, str]] | None = None
-        self.exiting: Any = UNSET
-        self.killed = False
-        self.label: Any = None
-        self.lineage: Lineage | None = None
-        self.name: str | None = None
-        self.outcome: tuple[Any, BaseException | None] | None = None
-        self.quiet = False
-        self.tasks: set[asyncio.Task[Any]] | None = None
-        self.timers: set[Ref] | None = None
-        self.trap_exit = False
-
-    def own_timers(self) -> set[Ref]:
-        """The timers that go when the process ends."""
-        if self.timers is None:
-            self.timers = set()
-        return self.timers
+    from beampy.core.request import Request
+    from beampy.core.signals import ExitSignal
 
 
 class Process(TaskSurface):
-    """One process. Its private slots belong to this package: the scheduler and `send` reach into them."""
+    """One process: how it takes messages and signals, and how it is stepped."""
 
-    __slots__ = (
-        "__weakref__",  # anyio keeps weak tables of tasks
-        "_context",
-        "_coro",
-        "_extras",
-        "_fut_waiter",
-        "_interrupt",
-        "_lineage",
-        "_mailbox",
-        "_scheduler",
-        "_selecting",
-        "_steps",
-        "_thread",
-        "_value",
-        "_waiting",
-        "node",
-        "pid",
-    )
-
-    _asyncio_future_blocking = None  # a process is not awaited like a future
-
-    def __init__(
-        self,
-        node: LocalNode,
-        pid: Pid,
-        coro: Coroutine[Any, Any, Any],
-        context: Context,
-        lineage: Lineage | None,
-    ) -> None:
-        self.node = node
-        self.pid = pid
-        self._coro = coro
-        self._context = context
-        self._lineage = lineage
-        self._scheduler: Scheduler = node.scheduler
-        self._thread = node.fast_thread
-        self._mailbox: deque[Any] | None = None
-        self._waiting = False
-        self._selecting = False
-        self._fut_waiter: Any = None
-        self._interrupt: Any = None
-        self._value: Any = None
-        self._steps = 0
-        self._extras: Extras | None = None
-
-    def extras(self) -> Extras:
-        """The rare parts, made now if need be."""
-        if self._extras is None:
-            self._extras = Extras()
-        return self._extras
-
-    @property
-    def alive(self) -> bool:
-        """Neither ended nor ending."""
-        return self.pid._local is self and (self._extras is None or self._extras.exiting is UNSET)
-
-    @property
-    def dead(self) -> bool:
-        """Ended: nobody can reach it any more."""
-        return self.pid._local is not self
-
-    @property
-    def trap_exit(self) -> bool:
-        """Whether exit signals arrive as messages."""
-        return self._extras is not None and self._extras.trap_exit
-
-    def lineage_for_children(self) -> Lineage:
-        """Who spawned, and who spawned that: one shared cell for all children."""
-        extras = self.extras()
-        if extras.lineage is None:
-            extras.lineage = (self.pid, self._lineage)
-        return extras.lineage
-
-    def __repr__(self) -> str:
-        return f"<Process {self.pid.node} {self.pid.serial} {self.describe()}>"
-
-    def describe(self) -> str:
-        """Its registered name or label, else the function it runs."""
-        extras = self._extras
-        if extras is not None and (extras.name or extras.label):
-            return str(extras.name or extras.label)
-        return self.initial_call()
-
-    def serial(self) -> int:
-        """Its number on this node."""
-        return self.pid.serial
-
-    def initial_call(self) -> str:
-        """The function it was spawned with."""
-        frame = getattr(self._coro, "cr_frame", None)
-        module = frame.f_globals.get("__name__", "?") if frame is not None else ""
-        name = getattr(self._coro, "__qualname__", "?")
-        return f"{module}.{name}" if module else name
+    __slots__ = ()
 
     # messages
 
@@ -293,93 +120,52 @@ class Process(TaskSurface):
 
     def watched(self, ref: Ref, watcher: Pid) -> None:
         """`watcher` monitors us under `ref`."""
-        self.extras().links.watchers[ref] = watcher
+        if self._watchers is None:
+            self._watchers = {ref: watcher}
+        else:
+            self._watchers[ref] = watcher
 
     def unwatched(self, ref: Ref) -> None:
         """It no longer does."""
-        if self._extras is not None:
-            self._extras.links.watchers.pop(ref, None)
-
-    # signals
+        if self._watchers:
+            self._watchers.pop(ref, None)
+            if not self._watchers:
+                self._watchers = None  # an emptied dict keeps its size
 
     def take_exit(self, signal: ExitSignal) -> None:
         """An exit signal: drop it, make it a message, or end."""
-        extras = self.extras()
-        if extras.exiting is not UNSET:
-            return  # the first reason stands
-        if signal.link and not extras.links.take_exit(signal.sender):
-            return  # unlinked meanwhile
-        effect, reason = on_exit_signal(
-            signal.reason,
-            link=signal.link,
-            trapping=extras.trap_exit,
-            from_self=signal.sender is self.pid,
-        )
-        if effect == "message":
-            self.deliver(Exit(signal.sender, reason))
-        elif effect == "die":
-            if reason is KILLED and not signal.link:
-                self.kill()
-            else:
-                self.begin_exit(reason)
+        ending.take_exit(self, signal)
 
     def take_down(self, ref: Ref, reason: Any) -> None:
         """The Down of one of our monitors, unless it was taken off."""
         extras = self._extras
         monitor = extras.links.monitors.pop(ref, None) if extras is not None else None
-        if monitor is not None:
+        if monitor is None:
+            return
+        if monitor.__class__ is Pid:
+            down = tuple.__new__(Down, (ref, monitor, reason, None))
+        else:
+            assert isinstance(monitor, Monitor)
             if monitor.alias_goes:
                 self.drop_alias(ref)
-            self.deliver(Down(ref, monitor.shown, reason, monitor.tag))
+            down = Down(ref, monitor.shown, reason, monitor.tag)
+        self.deliver(down)
+
+    # ending
 
     def begin_exit(self, reason: Any) -> None:
-        """End for `reason`: CancelledError at the next await, and `exit_grace` seconds to clean up."""
-        extras = self.extras()
-        extras.exiting = reason
-        self._mailbox = ClosedMailbox()
-        self._interrupt = asyncio.CancelledError(f"exit signal: {safe_repr(reason)}")
-        self.node.deadlines.add(self.node.exit_grace, self)
-        self._wake_for_interrupt()
+        """End for `reason`, with time to clean up."""
+        ending.begin_exit(self, reason)
+
+    def kill(self) -> None:
+        """End now."""
+        ending.kill(self)
 
     def ring(self) -> None:
-        """The end of the grace period: what still cleans up is killed."""
-        if not self.dead:
-            log.error(
-                "%r did not end within %s s of its exit signal and is killed",
-                self,
-                self.node.exit_grace,
-            )
-            self.kill()
+        """The grace period after an exit signal is over."""
+        ending.grace_over(self)
 
-    def kill(self, reason: Any = KILLED) -> None:
-        """End now, whatever it does. Others see it gone at once; its coroutine is closed at its next turn."""
-        if self.dead:
-            return
-        self.extras().killed = True
-        running = self._is_running()
-        finished = not running and not self._closable()
-        self._end(reason, None, None)
-        if finished:
-            return
-        self._interrupt = DEAD
-        if not running:
-            waiter, self._fut_waiter = self._fut_waiter, None
-            if waiter is not None:
-                if not isinstance(waiter, Request):
-                    waiter.remove_done_callback(self._wakeup)
-                else:
-                    waiter._waiter = None
-                waiter.cancel()
-            self._waiting = self._selecting = False
-            self._scheduler.push(self)
-
-    def _is_running(self) -> bool:
-        return bool(getattr(self._coro, "cr_running", False))
-
-    def _closable(self) -> bool:
-        return getattr(self._coro, "cr_frame", None) is not None
-
-    def _wake_for_interrupt(self) -> None:
+    def wake_for_interrupt(self) -> None:
         """Make the next step come soon, wherever the process waits. A running one finds it at its next await."""
         if not self.stop_waiting() and self._fut_waiter is not None:
             self._fut_waiter.cancel()
@@ -398,7 +184,7 @@ class Process(TaskSurface):
         """A step of a process to which something happened: throw it in, or close what is dead."""
         interrupt = self._interrupt
         if interrupt is DEAD:
-            self._close()
+            ending.close(self)
             return CLOSED
         if interrupt is EXITING:
             value, self._value = self._value, None
@@ -420,7 +206,7 @@ class Process(TaskSurface):
     def _interrupted_wait(self) -> None:
         """It wants a message, but something has happened to it: a process that is exiting gets no more messages."""
         if self._interrupt is EXITING:
-            self._interrupt = asyncio.CancelledError("the process is exiting: it receives nothing more")
+            self._interrupt = CancelledError("the process is exiting: it receives nothing more")
         self._scheduler.push(self)
 
     def _wait_selecting(self) -> None:
@@ -433,6 +219,8 @@ class Process(TaskSurface):
 
     def _wait_for_request(self, request: Request) -> None:
         request._asyncio_future_blocking = False
+        if self._interrupt is DEAD:
+            request.cancel()
         if request.done():
             self._scheduler.push(self)
             return
@@ -465,97 +253,23 @@ class Process(TaskSurface):
         self._scheduler.push(self)
 
     def _returned(self, value: Any) -> None:
-        """The coroutine has returned."""
-        if not self.dead:
-            exiting = self._extras.exiting if self._extras is not None else UNSET
-            self._end(NORMAL if exiting is UNSET else exiting, value, None)
+        """The coroutine has returned: that is the end, or the process goes on as something else."""
+        if value.__class__ is Become and not self.dead:
+            self._become(value)
+        elif not self.dead:
+            ending.returned(self, value)
 
     def _raised(self, error: BaseException) -> None:
         """The coroutine has raised."""
-        if self.dead:
-            return
-        extras = self._extras
-        reason: Any
-        if extras is not None and extras.exiting is not UNSET:
-            reason = extras.exiting
-            if not isinstance(error, (asyncio.CancelledError, ProcessExit)):
-                log.error(
-                    "%s: its cleanup after exit signal %s failed",
-                    self,
-                    safe_repr(reason),
-                    exc_info=error,
-                )
-        elif isinstance(error, ProcessExit):
-            reason = error.reason
-        elif isinstance(error, asyncio.CancelledError):
-            reason = CANCELLED
-        else:
-            reason = Crash.of(error)
-            if extras is None or not extras.quiet:
-                log.error("%s", crash_report(self, reason))
-        self._end(reason, None, error)
+        if not self.dead:
+            ending.raised(self, error)
 
-    def _close(self) -> None:
-        """Close the coroutine of a killed process, breaking through awaits in its cleanup."""
-        if self in self.node.zombies:
-            return
-        for _ in range(CLOSE_TRIES):
-            try:
-                self._context.run(self._coro.close)
-            except RuntimeError as eaten:
-                # "coroutine ignored GeneratorExit": it awaits in its cleanup, or eats the closing
-                if self._closable():
-                    continue
-                log.error("%s: failed while it was closed", self, exc_info=eaten)
-            except BaseException as error:
-                log.error("%s: failed while it was closed", self, exc_info=error)
-            return
-        self.node.zombies.append(self)
-        log.error(
-            "%r was killed but its code goes on: it caught the closing %d times (an `except BaseException` or bare "
-            "`except` around an await). It is a zombie: it never runs again and what it sends is dropped",
-            self,
-            CLOSE_TRIES,
-        )
-
-    # the end
-
-    def _end(self, reason: Any, value: Any, error: BaseException | None) -> None:
-        """Release what others can look up, then tell them. Runs once."""
-        node = self.node
-        pid = self.pid
-        node.forget(self)
-        self._thread = 0  # what its code still sends goes the slow way, where it is dropped
-        extras = self._extras
-        self._mailbox = None
-        if extras is None:
-            return
-        extras.outcome = (value, error)
-        if extras.exiting is not UNSET:
-            node.deadlines.drop(node.exit_grace, self)
-        if extras.tasks:
-            for task in list(extras.tasks):
-                task.cancel()
-        if extras.timers:
-            for ref in list(extras.timers):
-                node.timers.cancel(ref)
-        if extras.aliases:
-            for ref in list(extras.aliases):
-                self.drop_alias(ref)
-        links = extras.links
-        for ref, monitor in links.monitors.items():
-            node.route_signal(DemonitorSignal(pid, monitor.target, ref))
-        links.monitors.clear()
-        for peer in links.active():
-            node.route_signal(ExitSignal(pid, peer, reason, True))
-        links.links.clear()
-        watchers, links.watchers = links.watchers, {}
-        for ref, watcher in watchers.items():
-            node.route_signal(DownSignal(watcher, ref, reason))
-        if extras.callbacks:
-            for fn, context in extras.callbacks:
-                node.loop.call_soon(fn, self, context=context)
-            extras.callbacks = None
+    def _become(self, next: Become) -> None:
+        """Drop the finished coroutine, and a mailbox that only its start needed, and go on with another one."""
+        self._coro = next.coro
+        if self._mailbox.__class__ is deque and not self._mailbox:
+            self._mailbox = None  # an empty deque is 760 bytes
+        self._scheduler.push(self)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """A task that this process started: it ends with the process."""

@@ -38,8 +38,8 @@ def crash_report(process: Process, reason: Any) -> str:
     if ancestors:
         lines.append(f"  ancestors:       {', '.join(ancestors)}")
     if extras is not None:
-        if extras.context_note is not None:
-            lines.extend(f"  {key + ':':<16} {text}" for key, text in extras.context_note().items())
+        if extras.report_note is not None:
+            lines.extend(f"  {key + ':':<16} {text}" for key, text in extras.report_note().items())
         if links := extras.links.active():
             lines.append(f"  links:           {', '.join(map(repr, links))}")
     if waiting := length(process._mailbox):

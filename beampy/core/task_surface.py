@@ -2,7 +2,7 @@
 
 Timeouts, task groups and anyio's cancel scopes find the current task and cancel, uncancel and question it. The
 names and meanings are asyncio's; `_must_cancel` and `_fut_waiter` are read by anyio. What ends a process, and
-how an interruption reaches its code, is process.py's.
+how an interruption reaches its code, is ending.py's and process.py's.
 """
 
 from __future__ import annotations
@@ -10,36 +10,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from beampy.core.extras import UNSET
+from beampy.core.state import DEAD, State
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
 
-    from beampy.core.process import Extras
-    from beampy.core.scheduler import Scheduler
 
-UNSET: Any = object()
-DEAD: Any = object()  # in `_interrupt`: ended, but the coroutine still has to be closed
-
-
-class TaskSurface:
+class TaskSurface(State):
     """asyncio.Task's methods, over a process's slots."""
 
     __slots__ = ()
 
-    if TYPE_CHECKING:
-        _coro: Coroutine[Any, Any, Any]
-        _context: Context
-        _extras: Extras | None
-        _fut_waiter: Any
-        _interrupt: Any
-        _scheduler: Scheduler
+    _asyncio_future_blocking = None  # a process is not awaited like a future
 
-        @property
-        def dead(self) -> bool: ...
-        def extras(self) -> Extras: ...
-        def describe(self) -> str: ...
-        def serial(self) -> int: ...
-        def stop_waiting(self) -> bool: ...
+    def stop_waiting(self) -> bool:
+        """Put the process on the run queue if it waits for a message; False when it does not."""
+        raise NotImplementedError
 
     def cancel(self, msg: Any = None) -> bool:
         """As asyncio.Task.cancel: CancelledError(msg) at the await where it is, or at the next one."""

@@ -27,14 +27,16 @@ class OwningFactory:
         self.users = 0
 
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any) -> Any:
-        if self.below is None:
-            task = asyncio.Task(coro, loop=loop, **kwargs)
-        else:
-            task = self.below(loop, coro, **kwargs)
+        make = self.below or _plain_task
+        task = make(loop, coro, **kwargs)
         process = current.get(None)
         if process is not None and process._scheduler.loop is loop and not task.done():
             process.adopt(task)
         return task
+
+
+def _plain_task(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any) -> asyncio.Task[Any]:
+    return asyncio.Task(coro, loop=loop, **kwargs)
 
 
 _installed: WeakKeyDictionary[asyncio.AbstractEventLoop, OwningFactory] = WeakKeyDictionary()

@@ -121,7 +121,10 @@ class Timers:
         self.pending: dict[Ref, tuple[asyncio.TimerHandle, Process | None]] = {}
 
     def start(self, ref: Ref, seconds: float, dest: Any, message: Any) -> None:
-        """Send `message` to `dest` in `seconds`. A timer to a pid goes when the process ends; a name is looked up at the end."""
+        """Send `message` to `dest` in `seconds`.
+
+        A timer to a pid goes when the process ends; a name is looked up when the time has come.
+        """
         loop = self.node.loop
         handle = loop.call_at(loop.time() + seconds, self._fire, ref, dest, message)
         target: Process | None = None

@@ -40,7 +40,7 @@ class Control:
 
     def __init__(self) -> None:
         self.suspended = False
-        self.tracers: list[Trace] = []
+        self.tracers: tuple[Trace, ...] = ()
         self.counting = False
         self.messages_in = 0
         self.messages_out = 0
@@ -56,12 +56,12 @@ class Control:
             self.messages_in += 1
         elif event == "out":
             self.messages_out += 1
-        for trace in list(self.tracers):
+        for trace in self.tracers:
             try:
                 trace(event, detail)
             except Exception:
                 log.exception("a tracer failed and is taken off")
-                self.tracers.remove(trace)
+                self.tracers = tuple(t for t in self.tracers if t is not trace)
 
     async def handle(self, behaviour: Behaviour, message: System) -> None:
         """Answer one System message, and while suspended all that come."""
@@ -102,9 +102,9 @@ class Control:
                 self.suspended = False
             case "trace":
                 if arg is None:
-                    self.tracers.clear()
+                    self.tracers = ()
                 else:
-                    self.tracers.append(arg)
+                    self.tracers = (*self.tracers, arg)
             case "statistics":
                 return self._statistics(arg)
             case _:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beampy import api
 from beampy.core.current import here
+from beampy.core.extras import Become
 from beampy.core.report import crash_report
 from beampy.core.request import Failed, Request
 from beampy.core.signals import Crash, is_expected
@@ -79,8 +80,11 @@ class Ack(NamedTuple):
     error: StartFailed | None
 
 
-Loop = Callable[..., Awaitable[None]]
-"""A behaviour: `await loop(ready, *args)`, which calls `ready()` once its init is done."""
+Loop = Callable[..., Awaitable[Become | None]]
+"""A behaviour: `await loop(ready, *args)`, which calls `ready()` once its init is done.
+
+It serves until the end, or returns `Become(self.serve())`, which does the same without the frames of the start.
+"""
 
 
 class Ready:
@@ -127,14 +131,14 @@ class Begin(NamedTuple):
     ref: Ref
 
 
-async def _born(what: str, starter: Pid, link: bool, name: str | None, loop: Loop, args: tuple[Any, ...]) -> None:
+async def _born(what: str, starter: Pid, link: bool, name: str | None, loop: Loop, args: tuple[Any, ...]) -> Any:
     api.set_label(what)
     begin: Begin = await api.receive()
     ready = Ready(what, starter, begin.ref, link)
     try:
         if name is not None:
             api.register(name, api.self())
-        await loop(ready, *args)
+        return await loop(ready, *args)
     except NameTaken as taken:
         if ready.answered or taken.name != name:
             raise
@@ -258,7 +262,7 @@ def system_request(server: Any, op: str, arg: Any = None, timeout: float | None 
 
 def note_for_report(note: Callable[[], dict[str, str]]) -> None:
     """What a crash report of the current process says besides the usual: called when it is written."""
-    api.self_process().extras().context_note = note
+    api.self_process().extras().report_note = note
 
 
 def finish(reason: Any) -> None:

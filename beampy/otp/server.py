@@ -19,6 +19,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from beampy import api
+from beampy.core.extras import Become
 from beampy.core.signals import Crash, Exit, safe_repr
 from beampy.errors import BadReturn
 from beampy.otp import gen
@@ -169,39 +170,78 @@ async def _start(
     return make_client(cls, pid)
 
 
-async def _live(ready: Ready, cls: type[Server], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+async def _live(ready: Ready, cls: type[Server], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Become:
     if cls.trap_exit:
         api.trap_exit(True)
-    await Loop(cls(*args, **kwargs), ready).run()
+    loop = Loop(cls(*args, **kwargs), ready.parent)
+    return Become(loop.serve(await loop.init(ready)))
 
 
 class Loop:
     """The loop of one server: takes messages, runs callbacks, and knows how it all ends."""
 
-    __slots__ = ("busy_with", "control", "parent", "ready", "server", "timeout")
+    __slots__ = ("busy_with", "control", "parent", "server", "timeout")
 
-    def __init__(self, server: Any, ready: Ready) -> None:
+    def __init__(self, server: Any, parent: Pid | None) -> None:
         self.server = server
-        self.ready = ready
-        self.parent = ready.parent
+        self.parent = parent
         self.control = Control()
         self.timeout: float | None = None
         self.busy_with: Any = None
 
-    async def run(self) -> None:
-        """Init, then serve until the end."""
+    async def init(self, ready: Ready) -> Any:
+        """Run init and tell the starter. What init answered is for `serve`."""
         gen.note_for_report(self._note)
         answer = await _called(self.server.init())
         if answer is IGNORE:
-            self.ready.refuse(IGNORE)
+            ready.refuse(IGNORE)
             api.exit("normal")
         if isinstance(answer, Stop):
-            self.ready.refuse(answer.reason)
+            ready.refuse(answer.reason)
             api.exit(answer.reason)
-        self.ready()
+        ready()
+        return answer
+
+    async def serve(self, first: Any) -> None:
+        """Serve until the end. One frame: it is all of the stack that an idle server keeps."""
         try:
-            await self._next("init", answer)
-            await self._serve()
+            await self._next("init", first)
+            first = None
+            server, control = self.server, self.control
+            methods = server._methods
+            receive = api.receive
+            while True:
+                if self.timeout is None:
+                    message = await receive()
+                else:
+                    message = await receive(timeout=self.timeout, default=IDLE)
+                    self.timeout = None
+                kind = message.__class__
+                self.busy_with = message
+                if control.watching:
+                    control.tell("in", message)
+                if kind is Call:
+                    request = message.request
+                    if request.__class__ is Method and (bound := methods.get(request.name)) is not None:
+                        await self._method(message, bound, request)
+                    else:
+                        await self._call(message)
+                elif kind is Cast:
+                    request = message.request
+                    if request.__class__ is Method and (bound := methods.get(request.name)) is not None:
+                        result = bound.fn(server, *request.args, **request.kwargs)
+                        answer = await result if bound.is_async else result
+                        if isinstance(answer, Stop):
+                            raise answer
+                    else:
+                        await self._next("handle_cast", await _called(server.handle_cast(request)))
+                elif kind is System:
+                    await control.handle(self, message)
+                elif kind is Exit and self.parent is not None and message.pid == self.parent:
+                    await self.system_stop(message.reason)
+                else:
+                    await self._next("handle_info", await _called(server.handle_info(message)))
+                self.busy_with = message = request = answer = None  # an idle server keeps nothing of the last message
         except Stop as stop:
             await self.system_stop(stop.reason)
         except (asyncio.CancelledError, GeneratorExit):
@@ -209,43 +249,6 @@ class Loop:
         except Exception as error:
             await self._terminate(Crash.of(error))
             raise
-
-    async def _serve(self) -> None:
-        server, control = self.server, self.control
-        methods = server._methods
-        receive = api.receive
-        while True:
-            if self.timeout is None:
-                message = await receive()
-            else:
-                message = await receive(timeout=self.timeout, default=IDLE)
-                self.timeout = None
-            kind = message.__class__
-            self.busy_with = message
-            if control.watching:
-                control.tell("in", message)
-            if kind is Call:
-                request = message.request
-                if request.__class__ is Method and (bound := methods.get(request.name)) is not None:
-                    await self._method(message, bound, request)
-                else:
-                    await self._call(message)
-            elif kind is Cast:
-                request = message.request
-                if request.__class__ is Method and (bound := methods.get(request.name)) is not None:
-                    result = bound.fn(server, *request.args, **request.kwargs)
-                    answer = await result if bound.is_async else result
-                    if isinstance(answer, Stop):
-                        raise answer
-                else:
-                    await self._next("handle_cast", await _called(server.handle_cast(request)))
-            elif kind is System:
-                await control.handle(self, message)
-            elif kind is Exit and self.parent is not None and message.pid == self.parent:
-                await self.system_stop(message.reason)
-            else:
-                await self._next("handle_info", await _called(server.handle_info(message)))
-            self.busy_with = None
 
     async def _method(self, message: Call, bound: Bound, request: Method) -> None:
         """A call of a marked method."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
+from beampy.core.functions import describe
 from beampy.core.ids import Pid
-from beampy.core.node import describe
 from beampy.errors import BadFunction
 from beampy.otp import gen
 from beampy.otp.messages import Method

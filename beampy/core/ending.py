@@ -1,0 +1,229 @@
+"""How a process ends, and what it owes to others then.
+
+    it returns                      normal
+    exit(reason) in it              that reason
+    an exception                    a Crash, reported once through logging
+    an exit signal                  CancelledError at its next await; it may clean up, with awaits, for the node's
+                                    exit_grace; the reason is the signal's whatever the cleanup does
+    kill                            at once: Down and EXIT go out, the name is free, then the coroutine is closed.
+                                    Code that eats the closing is a zombie: reported, never stepped again, and
+                                    what it sends is dropped
+
+The order at the end is fixed: everything that others can look up is released before anybody hears of it.
+
+Benchmark: benchmarks/spawn.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from beampy.core.extras import UNSET
+from beampy.core.ids import Pid
+from beampy.core.mailbox import ClosedMailbox
+from beampy.core.report import crash_report
+from beampy.core.request import Request
+from beampy.core.signals import (
+    CANCELLED,
+    KILL,
+    KILLED,
+    NORMAL,
+    Crash,
+    DemonitorSignal,
+    Exit,
+    ExitSignal,
+    on_exit_signal,
+    safe_repr,
+)
+from beampy.core.state import DEAD
+from beampy.errors import ProcessExit
+
+if TYPE_CHECKING:
+    from beampy.core.extras import Extras
+    from beampy.core.process import Process
+
+log = logging.getLogger("beampy.process")
+
+NO_CONTEXT = Context()  # of processes that have ended
+
+CLOSE_TRIES = 100  # awaits in nested cleanups that a kill breaks through before the code counts as a zombie
+
+
+def take_exit(process: Process, signal: ExitSignal) -> None:
+    """An exit signal: drop it, make it a message, or end."""
+    extras = process.extras()
+    if extras.exiting is not UNSET:
+        return  # the first reason stands
+    if signal.link and not extras.links.take_exit(signal.sender):
+        return  # unlinked meanwhile
+    effect, reason = on_exit_signal(
+        signal.reason,
+        link=signal.link,
+        trapping=extras.trap_exit,
+        from_self=signal.sender == process.pid,
+    )
+    if effect == "message":
+        process.deliver(Exit(signal.sender, reason))
+    elif effect == "die":
+        if not signal.link and isinstance(signal.reason, str) and signal.reason == KILL:
+            process.kill()
+        else:
+            process.begin_exit(reason)
+
+
+def begin_exit(process: Process, reason: Any) -> None:
+    """End for `reason`: CancelledError at the next await, and `exit_grace` seconds to clean up."""
+    extras = process.extras()
+    extras.exiting = reason
+    process._mailbox = ClosedMailbox()
+    process._interrupt = asyncio.CancelledError(f"exit signal: {safe_repr(reason)}")
+    process.node.deadlines.add(process.node.exit_grace, process)
+    process.wake_for_interrupt()
+
+
+def grace_over(process: Process) -> None:
+    """The end of the grace period: what still cleans up is killed."""
+    if not process.dead:
+        log.error(
+            "%r did not end within %s s of its exit signal and is killed",
+            process,
+            process.node.exit_grace,
+        )
+        process.kill()
+
+
+def kill(process: Process) -> None:
+    """End now, whatever it does. Others see it gone at once; its coroutine is closed at its next turn."""
+    if process.dead:
+        return
+    process.extras().killed = True
+    running = is_running(process)
+    finished = not running and not closable(process)
+    end(process, KILLED, None, None)
+    if finished:
+        return
+    process._interrupt = DEAD
+    if not running:
+        waiter, process._fut_waiter = process._fut_waiter, None
+        if waiter is not None:
+            if not isinstance(waiter, Request):
+                waiter.remove_done_callback(process._wakeup)
+            else:
+                waiter._waiter = None
+            waiter.cancel()
+        process._waiting = process._selecting = False
+        process._scheduler.push(process)
+
+
+def is_running(process: Process) -> bool:
+    """Whether its code is what runs at this moment."""
+    return bool(getattr(process._coro, "cr_running", False))
+
+
+def closable(process: Process) -> bool:
+    """Whether its coroutine has not ended yet."""
+    return getattr(process._coro, "cr_frame", None) is not None
+
+
+def returned(process: Process, value: Any) -> None:
+    """The coroutine has returned."""
+    exiting = process._extras.exiting if process._extras is not None else UNSET
+    end(process, NORMAL if exiting is UNSET else exiting, value, None)
+
+
+def raised(process: Process, error: BaseException) -> None:
+    """The coroutine has raised."""
+    if process.dead:
+        return
+    extras = process._extras
+    reason: Any
+    if extras is not None and extras.exiting is not UNSET:
+        reason = extras.exiting
+        if not isinstance(error, (asyncio.CancelledError, ProcessExit)):
+            log.error(
+                "%s: its cleanup after exit signal %s failed",
+                process,
+                safe_repr(reason),
+                exc_info=error,
+            )
+    elif isinstance(error, ProcessExit):
+        reason = error.reason
+    elif isinstance(error, asyncio.CancelledError):
+        reason = CANCELLED
+    else:
+        reason = Crash.of(error)
+        if extras is None or not extras.quiet:
+            log.error("%s", crash_report(process, reason))
+    end(process, reason, None, error)
+
+
+def close(process: Process) -> None:
+    """Close the coroutine of a killed process, breaking through awaits in its cleanup."""
+    if process in process.node.zombies:
+        return
+    for _ in range(CLOSE_TRIES):
+        try:
+            process._context.run(process._coro.close)
+        except RuntimeError as eaten:
+            # "coroutine ignored GeneratorExit": it awaits in its cleanup, or eats the closing
+            if closable(process):
+                continue
+            log.error("%s: failed while it was closed", process, exc_info=eaten)
+        except BaseException as error:
+            log.error("%s: failed while it was closed", process, exc_info=error)
+        process._context = NO_CONTEXT
+        return
+    process.node.zombies.append(process)
+    log.error(
+        "%r was killed but its code goes on: it caught the closing %d times (an `except BaseException` or bare "
+        "`except` around an await). It is a zombie: it never runs again and what it sends is dropped",
+        process,
+        CLOSE_TRIES,
+    )
+
+
+def end(process: Process, reason: Any, value: Any, error: BaseException | None) -> None:
+    """Release what others can look up, then tell them. Runs once."""
+    node = process.node
+    pid = process.pid
+    node.forget(process)
+    process._thread = 0  # what its code still sends goes the slow way, where it is dropped
+    process._mailbox = None
+    if not closable(process):
+        process._context = NO_CONTEXT  # the context holds the process: without this both would wait for the gc
+    extras = process._extras
+    if extras is not None:
+        extras.outcome = (value, error)
+        _release(process, extras)
+        for peer in extras.links.active():
+            node.route_signal(ExitSignal(pid, peer, reason, True))
+        extras.links.links.clear()
+    watchers, process._watchers = process._watchers, None
+    if watchers:
+        for ref, watcher in watchers.items():
+            node.route_down(watcher, ref, reason)
+    if extras is not None and extras.callbacks:
+        for fn, context in extras.callbacks:
+            node.loop.call_soon(fn, process, context=context)
+        extras.callbacks = None
+
+
+def _release(process: Process, extras: Extras) -> None:
+    """Give up what the process held: tasks, timers, aliases, monitors."""
+    node = process.node
+    if extras.exiting is not UNSET:
+        node.deadlines.drop(node.exit_grace, process)
+    for task in list(extras.tasks or ()):
+        task.cancel()
+    for ref in list(extras.timers or ()):
+        node.timers.cancel(ref)
+    for ref in list(extras.aliases or ()):
+        process.drop_alias(ref)
+    monitors = extras.links.monitors
+    for ref, monitor in monitors.items():
+        target = monitor if isinstance(monitor, Pid) else monitor.target
+        node.route_signal(DemonitorSignal(process.pid, target, ref))
+    monitors.clear()

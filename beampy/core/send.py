@@ -1,0 +1,80 @@
+"""`send`: the fast path of the whole system.
+
+Rule: from a process to a local pid, on the node's own thread, a send is a few attribute loads and either a hand-over
+to the receiver that waits or an append to its mailbox. Everything else (names, aliases, other nodes, other threads,
+tracing, strict nodes, senders that have ended) goes to `LocalNode.route_message`.
+
+Benchmarks: benchmarks/pingpong.py, benchmarks/oneway.py.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from beampy.core.current import current, here
+from beampy.core.ids import Pid
+from beampy.errors import NotInNode, NotRegistered
+
+if TYPE_CHECKING:
+    from beampy.core.process import Process
+
+log = logging.getLogger("beampy.node")
+
+
+def send(dest: Any, message: Any) -> None:
+    """Send `message` to a pid, an alias, a registered name or (name, node). It never blocks.
+
+    A dead or unreachable destination swallows it, as in Erlang; only a bare name that nobody has registered
+    raises (NotRegistered). Signals from one process to another arrive in the order they were sent.
+
+    >>> bp.send(pid, ("add", 2)); bp.send("counter", "stop"); bp.send(("counter", "b@host"), "stop")
+    """
+    me = current.get(None)
+    if me is not None and me._thread == get_ident() and dest.__class__ is Pid:
+        to = dest._local
+        if to is not None and to.node is me.node:
+            if to._waiting and message is not None:
+                to._waiting = False
+                to._value = message
+                scheduler = to._scheduler
+                scheduler.queue.append(to)
+                if not scheduler.armed:
+                    scheduler.armed = True
+                    scheduler.loop.call_soon(scheduler.run)
+                return
+            box = to._mailbox
+            if box is None:
+                to._mailbox = deque((message,))
+            else:
+                box.append(message)
+            if to._selecting or to._waiting:
+                to.wake()
+            return
+    _send_slowly(me, dest, message)
+
+
+def _send_slowly(me: Process | None, dest: Any, message: Any) -> None:
+    if me is None:
+        me = here("send")
+    node = me.node
+    if me._thread == 0 and me.dead:
+        return  # a zombie, or a task that outlived its process
+    if get_ident() == node.thread:
+        node.route_message(me, dest, message)
+        return
+    if isinstance(dest, str) and dest not in node.registry.pids:
+        raise NotRegistered(dest)
+    try:
+        node.loop.call_soon_threadsafe(_send_from_thread, me, dest, message)
+    except RuntimeError:
+        raise NotInNode("send") from None
+
+
+def _send_from_thread(me: Process, dest: Any, message: Any) -> None:
+    try:
+        me.node.route_message(me, dest, message)
+    except NotRegistered as gone:
+        log.error("a send from a thread was lost: %s", gone)

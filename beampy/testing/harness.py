@@ -1,0 +1,81 @@
+"""Small tools for tests of processes: run a body as a process, and say what must, or must not, arrive.
+
+Waits here have a deadline, so that a test that would hang fails with what was in the mailbox instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from beampy import api
+from beampy.core.mailbox import messages
+from beampy.core.signals import safe_repr
+from beampy.errors import ReceiveTimeout
+from beampy.runtime import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from beampy.core.ids import Pid
+
+T = TypeVar("T")
+
+DEADLINE = 5.0  # seconds to wait for something that must come
+QUIET = 0.05  # seconds in which something that must not come would have come
+
+
+async def run(fn: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **options: Any) -> T:
+    """Run `fn(*args)` as a process of a node made for it on this loop. Its value; its error is raised here.
+
+    The node is stopped at the end, whatever happened. `options` are those of `bp.Node`.
+
+    >>> async def test_echo():
+    ...     async def body():
+    ...         bp.send(bp.self(), "hi")
+    ...         await harness.expect("hi")
+    ...     await harness.run(body)
+    """
+    async with Node(**options) as node:
+        return await node.run(fn, *args)
+
+
+async def expect(pattern: Any, timeout: float = DEADLINE) -> Any:
+    """The message that matches `pattern` (as in `receive`; any other value matches what equals it). Fails without one."""
+    if not isinstance(pattern, (type, tuple)) and not callable(pattern):
+        value = pattern
+
+        def pattern(message: Any) -> bool:
+            return bool(message == value)
+
+    try:
+        return await api.receive(pattern, timeout=timeout)
+    except ReceiveTimeout:
+        waiting = ", ".join(safe_repr(m) for m in messages(api.self_process()._mailbox)) or "nothing"
+        raise AssertionError(
+            f"no message like {safe_repr(pattern)} within {timeout} s; in the mailbox: {waiting}"
+        ) from None
+
+
+async def nothing(pattern: Any = None, timeout: float = QUIET) -> None:
+    """Fail if a message (that matches `pattern`) is there or comes within `timeout` seconds."""
+    missing = object()
+    message = await api.receive(pattern, timeout=timeout, default=missing)
+    if message is not missing:
+        raise AssertionError(f"an unexpected message: {safe_repr(message)}")
+
+
+def flush() -> list[Any]:
+    """Empty the mailbox of the current process; what was in it, oldest first."""
+    me = api.self_process()
+    waiting = messages(me._mailbox)
+    if waiting:
+        me.selective_mailbox().clear()
+        me.selective_mailbox().saved.clear()
+    return waiting
+
+
+async def ended(pid: Pid, timeout: float = DEADLINE) -> Any:
+    """Wait for the end of a process; its exit reason ("noproc" when it had ended before)."""
+    ref = api.monitor(pid)
+    down = await expect(lambda m: isinstance(m, tuple) and getattr(m, "ref", None) == ref, timeout)
+    return down.reason
