@@ -6,7 +6,8 @@
 %% This module knows the runner, the encoding and the helpers, not what is probed.
 -module(probes).
 -export([main/1, run/1, log/2]).
--export([c/1, ex/1, get1/0, absent/0, absent/1, idle/0, idler/0, linked_idler/0, dead/0, down/1, reason/1, mailbox/0, until/1, info/2, logged/1, times/2]).
+-export([c/1, ex/1, get1/0, absent/0, absent/1, idle/0, idler/0, linked_idler/0, dead/0, down/1, reason/1,
+    mailbox/0, until/1, info/2, logged/1, times/2]).
 
 main([Group]) ->
     ok = logger:remove_handler(default),
@@ -32,13 +33,15 @@ run({Name, Cases, What, Input, Fun}) ->
         {'DOWN', M, _, P, {answer, Value}} ->
             clear(processes() -- Before),
             Fields = [["\"beam\": ", list([quote(beam(Case)) || Case <- Cases])], ["\"what\": ", quote(What)]]
-                ++ [["\"input\": ", object([{quote(K), encode(V)} || {K, V} <- lists:sort(maps:to_list(Input))])] || Input =/= #{}]
+                ++ [["\"input\": ", object([{quote(K), encode(V)}
+                    || {K, V} <- lists:sort(maps:to_list(Input))])] || Input =/= #{}]
                 ++ [["\"value\": ", encode(Value)]],
             io:format("~s\t{~s}~n", [Name, lists:join(", ", Fields)]);
         {'DOWN', M, _, P, Reason} ->
             io:format(standard_error, "~s failed: ~p~n", [Name, Reason]), halt(1)
     after 60000 ->
-        io:format(standard_error, "~s hangs: ~p~n", [Name, process_info(P, [current_stacktrace, messages])]), halt(1)
+        io:format(standard_error, "~s hangs: ~p~n", [Name, process_info(P, [current_stacktrace, messages])]),
+        halt(1)
     end.
 
 %% Ends what a probe left running, so that the next one finds no name taken.
@@ -59,7 +62,8 @@ encode(Pid) when is_pid(Pid) -> tag("pid", "true");
 encode(Ref) when is_reference(Ref) -> tag("ref", "true");
 encode(Fun) when is_function(Fun) -> tag("fun", "true");
 encode(Tuple) when is_tuple(Tuple) -> tag("t", list([encode(X) || X <- tuple_to_list(Tuple)]));
-encode(Map) when is_map(Map) -> tag("m", list([list([encode(K), encode(V)]) || {K, V} <- lists:sort(maps:to_list(Map))]));
+encode(Map) when is_map(Map) -> tag("m",
+    list([list([encode(K), encode(V)]) || {K, V} <- lists:sort(maps:to_list(Map))]));
 encode(List) when is_list(List) ->
     case is_stack(List) of
         true -> tag("stack", "true");
@@ -68,13 +72,15 @@ encode(List) when is_list(List) ->
 
 is_stack([]) -> false;
 is_stack(List) -> lists:all(fun is_frame/1, List).
-is_frame({M, F, A, Where}) -> is_atom(M) andalso is_atom(F) andalso (is_integer(A) orelse is_list(A)) andalso is_list(Where);
+is_frame({M, F, A, Where}) -> is_atom(M) andalso is_atom(F) andalso (is_integer(A) orelse is_list(A))
+    andalso is_list(Where);
 is_frame(_) -> false.
 
 tag(Key, Json) -> ["{\"", Key, "\": ", Json, "}"].
 list(Items) -> ["[", lists:join(", ", Items), "]"].
 object(Fields) -> ["{", lists:join(", ", [[K, ": ", V] || {K, V} <- Fields]), "}"].
-quote(Text) -> ["\"", string:replace(string:replace(io_lib:format("~ts", [Text]), "\\", "\\\\", all), "\"", "\\\"", all), "\""].
+quote(Text) -> ["\"", string:replace(string:replace(io_lib:format("~ts", [Text]), "\\", "\\\\", all), "\"",
+    "\\\"", all), "\""].
 
 %% --- helpers of the probes
 
@@ -120,6 +126,7 @@ logged(F) ->
 
 labels() -> receive {log, L} -> [L | labels()] after 0 -> [] end.
 
-log(#{msg := {report, #{label := {supervisor, _} = L, report := R}}}, #{config := P}) -> P ! {log, {L, proplists:get_value(reason, R)}};
+log(#{msg := {report, #{label := {supervisor, _} = L, report := R}}}, #{config := P}) ->
+    P ! {log, {L, proplists:get_value(reason, R)}};
 log(#{msg := {report, #{label := L}}}, #{config := P}) -> P ! {log, L};
 log(#{level := L}, #{config := P}) -> P ! {log, L}.

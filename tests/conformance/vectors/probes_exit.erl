@@ -1,4 +1,5 @@
-%% The truth table of exit signals: how a reason reaches a process, whether that process traps, and what becomes of it.
+%% The truth table of exit signals: how a reason reaches a process, whether that process traps, and what
+%% becomes of it.
 -module(probes_exit).
 -export([probes/0]).
 
@@ -10,12 +11,14 @@ reasons() -> [normal, kill, shutdown, {shutdown, x}, boom].
 %% exit2: exit(P, Reason) by a stranger, by a linked process, by P itself.
 %% exit1: P itself calls exit(Reason), no signal at all. link_exit1: a linked process calls exit(Reason).
 %% link_exit2: a linked process is sent exit(Q, Reason), and what it dies of travels through the link.
-ways() -> [{exit2, other}, {exit2, linked}, {exit2, self}, {exit1, self}, {link_exit1, linked}, {link_exit2, linked}].
+ways() -> [{exit2, other}, {exit2, linked}, {exit2, self}, {exit1, self}, {link_exit1, linked},
+    {link_exit2, linked}].
 
 row(How, From, Trap, Reason) ->
     Name = lists:join("/", [atom_to_list(How), atom_to_list(From), trapping(Trap), name(Reason)]),
     {Name, [4, 5, 6], "dropped, a message, or death, and the reason that is seen",
-     #{how => How, from => From, trap => Trap, reason => Reason}, fun() -> outcome(How, From, Trap, Reason) end}.
+     #{how => How, from => From, trap => Trap, reason => Reason},
+     fun() -> outcome(How, From, Trap, Reason) end}.
 
 trapping(true) -> "trapping";
 trapping(false) -> "plain".
@@ -47,7 +50,8 @@ subject(Me, How, From, Trap, Reason, Q) ->
     receive
         {'EXIT', _, R} -> Me ! {seen, {message, R}};
         checked -> Me ! {seen, dropped};
-        {'DOWN', Dead, _, _, _} -> receive {'EXIT', _, R} -> Me ! {seen, {message, R}} after 50 -> Me ! {seen, dropped} end
+        {'DOWN', Dead, _, _, _} -> receive {'EXIT', _, R} -> Me ! {seen, {message, R}} after 50 ->
+            Me ! {seen, dropped} end
     end,
     receive after infinity -> ok end.
 

@@ -1,5 +1,5 @@
-%% Children for supervisors, and the supervisor's init. A child tells the prober of its start, of its stop when it
-%% traps exits, and does what it is told; options say what its start function and its end do.
+%% Children for supervisors, and the supervisor's init. A child tells the prober of its start, of its stop
+%% when it traps exits, and does what it is told; options say what its start function and its end do.
 -module(probes_kid).
 -behaviour(supervisor).
 -export([init/1, start/3, start/2]).
@@ -49,14 +49,16 @@ loop(Id, Teller, Options) ->
 
 %% --- looking at it
 
-child(S, Id) -> case lists:keyfind(Id, 1, supervisor:which_children(S)) of {Id, P, _, _} -> P; false -> deleted end.
+child(S, Id) -> case lists:keyfind(Id, 1, supervisor:which_children(S)) of {Id, P, _, _} -> P;
+    false -> deleted end.
 ids(S) -> [Id || {Id, _, _, _} <- supervisor:which_children(S)].
 
 %% The ids oldest first: which_children gives the youngest first.
 order(S) -> lists:reverse(ids(S)).
 
 %% Waits until the supervisor has dealt with the end of a process: it no longer lists it, or has ended itself.
-gone(S, P) -> until(fun() -> not is_process_alive(S) orelse not lists:keymember(P, 2, try supervisor:which_children(S) catch exit:_ -> [] end) end).
+gone(S, P) -> until(fun() -> not is_process_alive(S) orelse not lists:keymember(P, 2,
+    try supervisor:which_children(S) catch exit:_ -> [] end) end).
 
 %% Ends a child with a reason, by itself or, for killed, by a signal; waits for the supervisor.
 finish(S, P) when is_pid(P) -> finish(S, {P, oops});

@@ -1,8 +1,9 @@
 """Records the answers of a real Erlang to the probes, as the JSON files beside this script.
 
-Its rule: an answer is written only when two runs, the second on one scheduler, agree on it; the files
-hold no date and no address, so that recording again gives the same bytes. It needs ``erl`` and ``erlc``;
-the tests that read the files do not. It knows nothing of beampy, nor what is probed: see README.md.
+Its rule: an answer is written only when two runs, the second on one scheduler, agree on it; the
+files hold no date and no address, so that recording again gives the same bytes. It needs ``erl``
+and ``erlc``; the tests that read the files do not. It knows nothing of beampy, nor what is probed:
+see README.md.
 
     python tests/conformance/vectors/record.py
 """
@@ -19,7 +20,7 @@ from typing import Any
 HERE = Path(__file__).parent
 GROUPS = ("one_node", "exit_signals", "statem", "supervisor")
 SCHEDULERS: tuple[list[str], ...] = ([], ["+S", "1:1"])
-RUN_SECONDS = 600  # a run takes about ten; a probe that hangs ends itself after sixty
+RUN_SECONDS = 600  # a run takes some twenty; a probe that hangs ends itself after sixty
 HEADERS = ("otp", "erts")
 MARKS = ("<!-- probes: written by record.py -->\n", "<!-- end of probes -->\n")
 
@@ -38,9 +39,7 @@ def compile_probes(target: Path) -> None:
 def run(group: str, compiled: Path, options: list[str]) -> Answers:
     """The answers of one group, by name, with the header's two among them."""
     command = ["erl", *options, "-noshell", "-noinput", "-pa", ".", "-run", "probes", "main", group]
-    done = subprocess.run(
-        command, cwd=compiled, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
-    )
+    done = subprocess.run(command, cwd=compiled, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
     if done.returncode != 0:
         raise NotRecorded(f"{group}: {done.stderr or done.stdout}")
     answers: Answers = {}
@@ -54,9 +53,7 @@ def run(group: str, compiled: Path, options: list[str]) -> Answers:
 
 def record(group: str, compiled: Path) -> Answers:
     first, second = (run(group, compiled, options) for options in SCHEDULERS)
-    differing = sorted(
-        name for name in first.keys() | second.keys() if first.get(name) != second.get(name)
-    )
+    differing = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
     if differing:
         raise NotRecorded(f"{group}: two runs answer differently: {', '.join(differing)}")
     return first
