@@ -49,6 +49,7 @@ _found = pytest.StashKey[list[str]]()
 
 _thread_names: list[str] = ["pytest_timeout", "pydevd."]
 _fd_targets: list[str] = ["/dev/urandom", "/dev/random"]
+_warm: set[Callable[[], asyncio.AbstractEventLoop] | None] = set()
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,17 @@ def _runner(request: pytest.FixtureRequest, scope: str) -> Any:
     return request.getfixturevalue(f"_{scope}_scoped_runner")
 
 
+def _warm_up(request: pytest.FixtureRequest) -> None:
+    """Run one loop of the test's kind, once: libuv keeps a pipe for the rest of the process."""
+    callspec = getattr(request.node, "callspec", None)
+    factory = callspec.params.get("_asyncio_loop_factory") if callspec else None
+    if factory in _warm:
+        return
+    _warm.add(factory)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(asyncio.sleep(0))
+
+
 # -- the fixtures -----------------------------------------------------------------------------
 
 
@@ -290,9 +302,10 @@ def _beampy_leaks(request: pytest.FixtureRequest) -> Generator[None]:
     """The outer check: made before the test's loop is, looks when that is closed."""
     scope = _scope(request)
     loop_lives = scope not in (None, "function")
-    if scope is not None and loop_lives:
-        # A loop that lives longer must be there first; uvloop opens its files when it runs.
-        _runner(request, scope).run(asyncio.sleep(0))
+    if scope is not None:
+        _warm_up(request)
+        if loop_lives:  # then it must be there first, with what it opens when it runs
+            _runner(request, scope).run(asyncio.sleep(0))
     before = Snapshot.take()
     yield
     if not request.node.stash.get(_undone, False):

@@ -63,7 +63,9 @@ class SimLoop(StreamMethods, asyncio.BaseEventLoop):
     `shuffle=True` permutes the tasks that are ready at the same moment (callbacks stay FIFO, as
     asyncio promises). `gc_every` is the mean number of handles between two collections (0 leaves
     garbage collection to the interpreter, and its moments to chance). `deadlock_notes` are
-    functions that add lines to what SimDeadlock reports. `rng` is for tests to draw from.
+    functions that add lines to what SimDeadlock reports. `rng` is for tests to draw from. Set
+    `pass_cost` to the virtual seconds that a pass takes while somebody has something to do: with 0,
+    the default, code that never waits stops the clock.
 
     Example:
         loop = SimLoop(seed=7)
@@ -100,6 +102,7 @@ class SimLoop(StreamMethods, asyncio.BaseEventLoop):
         self.set_task_factory(self._make_task)
         self.seed = seed
         self.max_spin = max_spin
+        self.pass_cost = 0.0
         self.deadlock_notes: list[Callable[[], Iterable[str]]] = []
         # One stream of chance per purpose: a draw from one does not change the others.
         self.rng = random.Random(f"{seed}/test")
@@ -188,6 +191,9 @@ class SimLoop(StreamMethods, asyncio.BaseEventLoop):
             if self._spin > self.max_spin:
                 self._spin = 0
                 raise SimLivelock(self._now, self.max_spin, self._waiting())
+            if self.pass_cost:
+                self._now += self.pass_cost
+                self._spin = 0
         while self._timers and self._timers[0][0] <= self._now:
             timer = self._pop_timer()
             if timer is not None:

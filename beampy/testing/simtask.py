@@ -90,7 +90,7 @@ def describe_task(task: asyncio.Task[Any]) -> str:
         describe_task(asyncio.current_task())   # "Task-1: main at app.py:12"
     """
     coro: Any = task.get_coro()
-    text = f"{task.get_name()}: {getattr(coro, '__qualname__', None) or coro!r}"
+    text = f"{task.get_name()}: {getattr(coro, '__qualname__', coro)}"
     stack = task.get_stack(limit=1)
     if stack:
         text += f" at {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}"
