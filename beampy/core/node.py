@@ -194,7 +194,7 @@ class LocalNode:
                 parent.extras().links.monitors[ref] = pid
                 process.watched(ref, parent.pid)
             if self.tracer is not None:
-                self.tracer("spawn", parent.pid, pid)
+                self.event("spawn", parent.pid, pid)
         self.scheduler.push(process)
         return process, ref
 
@@ -258,8 +258,10 @@ class LocalNode:
                     self.route_message_to(pid, message)
             else:
                 self.remote.send(sender, dest, message)
-        elif (pid := getattr(dest, "pid", None)).__class__ is Pid:
+        elif (pid := getattr(dest, "pid", dest)).__class__ is Pid:
             self.route_message(sender, pid, message)
+        elif pid is None and dest is not None:
+            raise NotRegistered(dest)  # a name of another kind, which nobody has now
         else:
             raise BadDestination(dest)
 
@@ -365,9 +367,11 @@ class LocalNode:
             target = (target, self.name)
         if isinstance(target, tuple) and len(target) == 2:
             return target, self.registry.pids.get(target[0]) if target[1] == self.name else None
-        pid = getattr(target, "pid", None)
+        pid = getattr(target, "pid", target)
         if pid.__class__ is Pid:
             return pid, pid
+        if pid is None and target is not None:
+            return target, None  # a name of another kind, which nobody has now
         raise BadDestination(target)
 
     def demonitor(self, process: Process, ref: Ref) -> bool:
