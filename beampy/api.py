@@ -17,6 +17,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from beampy.core.current import here
+from beampy.core.ending import outcome
 from beampy.core.ids import Pid, Ref
 from beampy.core.info import ProcessInfo
 from beampy.core.info import ancestors as _ancestors
@@ -24,9 +25,9 @@ from beampy.core.info import process_info as _info
 from beampy.core.mailbox import mailbox, receive
 from beampy.core.request import Request
 from beampy.core.send import send
-from beampy.core.signals import Timeout
+from beampy.core.signals import Down, Timeout
 from beampy.errors import BadDestination, NotInNode, NotInProcess, NotLocal, ProcessExit
-from beampy.handle import Handle, Pending, ThreadHandle
+from beampy.handle import LOOP_CHECK, Handle, Pending, ThreadHandle
 
 if TYPE_CHECKING:
     from beampy.core.node import LocalNode
@@ -77,6 +78,11 @@ def _ask(process: Process, fn: Callable[[], T]) -> T:
         process.node.loop.call_soon_threadsafe(work)
     except RuntimeError:
         raise NotInNode("this verb") from None
+    while not answer.done():
+        # The loop may be closed between taking the work and doing it.
+        concurrent.futures.wait((answer,), LOOP_CHECK)
+        if not answer.done() and process.node.loop.is_closed():
+            raise NotInNode("this verb")
     return answer.result()
 
 
@@ -301,11 +307,14 @@ def monitor(target: Any, *, alias: AliasMode | None = None, tag: Any = None) -> 
 def demonitor(ref: Ref, *, flush: bool = False) -> bool:
     """Take a monitor off; no Down comes later. True when it was on. `flush` also removes a Down that is waiting."""
     me = _me("demonitor")
-    was_on = _ask(me, lambda: me.node.demonitor(me, ref))
-    if flush and not was_on:
-        box = me.selective_mailbox()
-        box.take(None, lambda m: isinstance(m, tuple) and getattr(m, "ref", None) == ref)
-    return was_on
+
+    def work() -> bool:
+        was_on = me.node.demonitor(me, ref)
+        if flush and not was_on:
+            me.selective_mailbox().discard(lambda m: m.__class__ is Down and m.ref == ref)
+        return was_on
+
+    return _ask(me, work)
 
 
 def alias(mode: Literal["explicit_unalias", "reply"] = "explicit_unalias") -> Ref:
@@ -419,24 +428,21 @@ def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str) -> ThreadH
     def ended(process: Any) -> None:
         if not future.set_running_or_notify_cancel():
             return
-        value, error = process._outcome()
-        if (error is None and process._extras.exiting is None) or error is None:
-            future.set_result(value)
-        elif isinstance(error, (asyncio.CancelledError, ProcessExit)):
-            future.set_exception(RuntimeError(f"{what} was ended: {error!r}"))
-        else:
+        try:
+            future.set_result(outcome(process))
+        except BaseException as error:
             future.set_exception(error)
 
     def start() -> None:
         try:
-            context = None
-            process, _ = node.spawn(work, (), voice, context=context)
-            process.extras().quiet = True
-            process.extras().label = what
-            process.add_done_callback(ended)
-            started.append(process)
+            process, _ = node.spawn(work, (), voice)
         except BaseException as error:
             future.set_exception(error)
+            return
+        process.extras().quiet = True  # its failure is raised at whoever takes the result
+        process.extras().label = what
+        process.add_done_callback(ended)
+        started.append(process)
 
     def stop() -> None:
         if started and started[0].alive:

@@ -2,15 +2,18 @@
 
     BeampyError
     ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
+    ├ NotTaskOwner                       a task is its owner's to await, wait for, shut down and ignore
     ├ BadFunction, BadName, BadPattern,
     │ BadDestination                     a wrong argument; also TypeError or ValueError
     ├ NotLocal                           a question that only the process's own node can answer
     ├ NameTaken, NotRegistered           the registry says no
+    │  └ AlreadyRegistered                 a unique key of a Registry is held
     ├ ReceiveTimeout                     receive(timeout=…) saw nothing; also TimeoutError
     ├ CallFailed                         a call has no answer, and why:
     │  ├ NoProcess                         nobody there
     │  ├ ServerExited                      it ended before it answered
     │  ├ CallTimeout                       it did not answer in time; also TimeoutError
+    │  │  └ TaskTimeout                      a task ran longer than it may, and was stopped
     │  ├ CallingSelf                       a process called itself
     │  └ NodeDown                          the connection to its node is gone
     ├ StartFailed                        a process did not come up
@@ -18,6 +21,7 @@
     │  ├ StartTimeout                      its init did not end in time; also TimeoutError
     │  └ StartIgnored                      its init said "ignore"
     ├ Exited                             a process whose value was waited for ended otherwise
+    ├ ChildError                         a supervisor cannot do that with this child
     ├ BadSpec, BadReturn                 a supervisor's spec or a callback's answer is wrong
     ├ EncodeError                        a message that cannot travel
     ├ RemoteError                        an exception of another process, kept as text
@@ -69,6 +73,24 @@ class NotInProcess(BeampyError, RuntimeError):
         return (
             f"{self.verb}: {self.where} is not a process's own code. Only a process reads its mailbox: "
             "spawn one, or receive in the process and hand the message to the task"
+        )
+
+
+class NotTaskOwner(BeampyError, RuntimeError):
+    """A task was used by a process that has not spawned it, or after its owner said `ignore`."""
+
+    def __init__(self, verb: str, task: Any, owner: Any) -> None:
+        super().__init__(verb, task, owner)
+        self.verb = verb
+        self.task = task
+        self.owner = owner
+
+    def __str__(self) -> str:
+        if self.owner is None:
+            return f"{self.verb}: the task {self.task!r} is ignored: its value goes to nobody"
+        return (
+            f"{self.verb}: the task {self.task!r} belongs to {self.owner!r}, which has spawned it; only there its "
+            "value can be had. Await it there and send the value on"
         )
 
 
@@ -133,7 +155,7 @@ class BadDestination(BeampyError, TypeError):
 class NameTaken(BeampyError, ValueError):
     """`register`: the name is held, or the process has a name already."""
 
-    def __init__(self, name: str, pid: Any) -> None:
+    def __init__(self, name: Any, pid: Any) -> None:
         super().__init__(name, pid)
         self.name = name
         self.pid = pid
@@ -142,10 +164,21 @@ class NameTaken(BeampyError, ValueError):
         return f"the name {self.name!r} is taken by {self.pid!r}"
 
 
-class NotRegistered(BeampyError, LookupError):
-    """A bare local name that nobody holds. A send to (name, node) is silent instead."""
+class AlreadyRegistered(NameTaken):
+    """`Registry.register`: a living process, perhaps this one, has the unique key."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, key: Any, pid: Any) -> None:
+        super().__init__(key, pid)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"the key {self.key!r} is registered for {self.pid!r}"
+
+
+class NotRegistered(BeampyError, LookupError):
+    """A bare local name, or a registry's key, that nobody holds. A send to (name, node) is silent instead."""
+
+    def __init__(self, name: Any) -> None:
         super().__init__(name)
         self.name = name
 
@@ -202,6 +235,13 @@ class CallTimeout(CallFailed, TimeoutError):
 
     def __str__(self) -> str:
         return f"{self.target!r} did not answer within {self.seconds} s (the request may still be carried out)"
+
+
+class TaskTimeout(CallTimeout):
+    """A task ran longer than its `timeout` and was stopped."""
+
+    def __str__(self) -> str:
+        return f"the task {self.target!r} ran longer than {self.seconds} s and was stopped"
 
 
 class CallingSelf(CallFailed):
@@ -278,6 +318,29 @@ class Exited(BeampyError):
 
     def __str__(self) -> str:
         return f"{self.pid!r} ended: {self.reason!s}"
+
+
+class ChildError(BeampyError):
+    """A supervisor was asked for something that this child does not allow; `why` says what stands against it.
+
+    "not_found": there is no such child. "running", "restarting": it must be terminated first. "already_present":
+    its id is taken by a stopped child. "max_children": there is no room for one more.
+    """
+
+    def __init__(self, why: str, id: Any) -> None:
+        super().__init__(why, id)
+        self.why = why
+        self.id = id
+
+    def __str__(self) -> str:
+        known = {
+            "not_found": "the supervisor has no such child",
+            "running": "it runs; terminate it first",
+            "restarting": "it is being restarted; terminate it first",
+            "already_present": "a stopped child has this id: restart_child starts it, delete_child makes room",
+            "max_children": "the supervisor has as many children as it may have (max_children)",
+        }
+        return f"child {self.id!r}: {known.get(self.why, self.why)}"
 
 
 class BadSpec(BeampyError, ValueError):

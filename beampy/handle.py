@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from beampy.errors import NotInNode
+import concurrent.futures
+
 if TYPE_CHECKING:
-    import concurrent.futures
     from collections.abc import Callable, Coroutine, Generator
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 log = logging.getLogger("beampy.handle")
+
+LOOP_CHECK = 1.0  # seconds between two looks at whether the loop that has to answer still exists
 
 
 class Handle(Generic[T_co]):
@@ -120,18 +125,28 @@ class ThreadHandle(Handle[T]):
             raise
 
     def result(self, timeout: float | None = None) -> T:
-        self._refuse_on_own_loop("result")
+        self._wait("result", timeout)
+        return self._future.result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._wait("exception", timeout)
+        return self._future.exception(0)
+
+    def _wait(self, verb: str, timeout: float | None) -> None:
+        self._refuse_on_own_loop(verb)
         self._seen = True
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            return self._future.result(timeout)
+            while not self._future.done():
+                left = LOOP_CHECK if deadline is None else min(LOOP_CHECK, deadline - time.monotonic())
+                if left <= 0:
+                    raise TimeoutError(f"{self._what} is not done after {timeout} s; it goes on")
+                concurrent.futures.wait((self._future,), left)
+                if self._loop.is_closed() and not self._future.done():
+                    raise NotInNode(self._what)
         except KeyboardInterrupt:
             self.cancel()
             raise
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        self._refuse_on_own_loop("exception")
-        self._seen = True
-        return self._future.exception(timeout)
 
     def done(self) -> bool:
         return self._future.done()

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from beampy import api
 from beampy.core.current import add_fallback, current, remove_fallback
+from beampy.core.ending import outcome
+from beampy.core.extras import UNSET
 from beampy.core.functions import describe
 from beampy.core.guest import Guest
 from beampy.core.ids import Pid, Ref, node_name
 from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
 from beampy.core.signals import Crash, Exit
-from beampy.core.extras import UNSET
 from beampy.errors import BeampyError, EncodeError, Exited, NotInNode, ProcessExit
 from beampy.handle import Handle, Pending
 
@@ -105,6 +106,8 @@ class Node:
         if node is None or outside is None or node.closed:
             return
         remove_fallback(outside)
+        if self._body is not None and self._body[0].owns_current_task():
+            self._body[0].leave()  # the body itself asks for the end: it does not end the body
         outside.leave("shutdown")
         await node.shut_down("shutdown", self._shutdown_timeout)
 
@@ -241,23 +244,6 @@ class Node:
         return f"<Node {self.name} {state}>"
 
 
-def outcome(process: Process) -> Any:
-    """The value of an ended process; raises what it raised, or Exited."""
-    value, error = process._outcome()
-    extras = process.extras()
-    if isinstance(error, ProcessExit):
-        if error.reason in ("normal", "shutdown") and isinstance(error.reason, str):
-            return None
-        raise Exited(process.pid, error.reason)
-    if extras.exiting is not UNSET:
-        raise Exited(process.pid, extras.exiting)
-    if error is not None:
-        raise error
-    if extras.killed:
-        raise Exited(process.pid, "killed")
-    return value
-
-
 @contextlib.contextmanager
 def _speaking(voice: Process) -> Iterator[None]:
     token = current.set(voice)
@@ -279,6 +265,11 @@ def run(main: Any, /, *args: Any, name: str | None = None, **options: Any) -> An
     >>> bp.run(main)
     42
     """
+    if asyncio._get_running_loop() is not None:
+        raise BeampyError(
+            "bp.run() starts an event loop, and one runs here already (a notebook?): "
+            "use `async with bp.Node(name):`, or bp.start(name)"
+        )
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run_program(Node(name, **options), main, args))
 
@@ -422,4 +413,4 @@ def strict_copy(message: Any) -> Any:
     return _Unpickler(file, pickler.kept).load()
 
 
-__all__ = ["Node", "new_event_loop", "outcome", "run", "start", "strict_copy"]
+__all__ = ["Node", "new_event_loop", "run", "start", "strict_copy"]

@@ -39,7 +39,7 @@ from beampy.core.signals import (
     safe_repr,
 )
 from beampy.core.state import DEAD
-from beampy.errors import ProcessExit
+from beampy.errors import Exited, ProcessExit
 
 if TYPE_CHECKING:
     from beampy.core.extras import Extras
@@ -156,8 +156,15 @@ def raised(process: Process, error: BaseException) -> None:
     else:
         reason = Crash.of(error)
         if extras is None or not extras.quiet:
-            log.error("%s", crash_report(process, reason))
+            _report(process, reason)
     end(process, reason, None, error)
+
+
+def _report(process: Process, reason: Crash) -> None:
+    try:
+        log.error("%s", crash_report(process, reason))
+    except Exception:  # a behaviour's part of the report is its author's code
+        log.exception("%r crashed: %s; and its report failed", process.pid, reason)
 
 
 def close(process: Process) -> None:
@@ -227,3 +234,20 @@ def _release(process: Process, extras: Extras) -> None:
         target = monitor if isinstance(monitor, Pid) else monitor.target
         node.route_signal(DemonitorSignal(process.pid, target, ref))
     monitors.clear()
+
+
+def outcome(process: Process) -> Any:
+    """The value of an ended process; raises what it raised, or Exited."""
+    value, error = process._outcome()
+    extras = process.extras()
+    if isinstance(error, ProcessExit):
+        if error.reason in ("normal", "shutdown") and isinstance(error.reason, str):
+            return None
+        raise Exited(process.pid, error.reason)
+    if extras.exiting is not UNSET:
+        raise Exited(process.pid, extras.exiting)
+    if error is not None:
+        raise error
+    if extras.killed:
+        raise Exited(process.pid, "killed")
+    return value

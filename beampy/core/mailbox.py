@@ -149,6 +149,16 @@ class Mailbox(deque[Any]):
             save(message)
         return MISSING
 
+    def discard(self, fits: Matcher) -> bool:
+        """Remove the oldest message that fits, and leave all others as they are: a receive may be waiting for them."""
+        for part in (self.saved, self):
+            for i, message in enumerate(part):
+                if fits(message):
+                    del part[i]
+                    self.taken(message)
+                    return True
+        return False
+
     def taken(self, message: Any) -> Any:
         """Every message that leaves passes here; a mailbox that keeps accounts overrides it."""
         return message

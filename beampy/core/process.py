@@ -19,6 +19,7 @@ from beampy.core.extras import UNSET, Become
 from beampy.core.ids import Pid, Ref
 from beampy.core.links import Monitor
 from beampy.core.mailbox import Mailbox
+from beampy.core.request import Request
 from beampy.core.scheduler import CLOSED, current_tasks
 from beampy.core.signals import Down, safe_repr
 from beampy.core.state import DEAD, EXITING, TAKE
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Generator
 
-    from beampy.core.request import Request
     from beampy.core.signals import ExitSignal
 
 
@@ -230,11 +230,18 @@ class Process(TaskSurface):
             request.cancel()
 
     def _wait_for_future(self, future: Any) -> None:
+        if isinstance(future, Request):  # a subclass
+            self._wait_for_request(future)
+            return
         if getattr(future, "_asyncio_future_blocking", None) is not True:
             self._interrupt = RuntimeError(f"a process cannot wait for {safe_repr(future)}")
             self._scheduler.push(self)
             return
         future._asyncio_future_blocking = False
+        if future.get_loop() is not self._scheduler.loop:
+            self._interrupt = RuntimeError(f"{self!r} got {safe_repr(future)}, which belongs to another event loop")
+            self._scheduler.push(self)
+            return
         if self._interrupt is DEAD:
             future.cancel()
             self._scheduler.push(self)
