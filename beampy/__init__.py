@@ -25,6 +25,8 @@ _HOMES = {
     "beampy.core.signals": "Crash Down Exit NodeDown NodeUp Timeout",
     "beampy.otp.gen": "IGNORE Stop reply stop",
     "beampy.otp.typed": "call cast",
+    "beampy.otp.child": "ChildSpec",
+    "beampy.otp.supervisor": "Supervisor",
     "beampy.otp.server": "NOREPLY NoReply Reply Server",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}

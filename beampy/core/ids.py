@@ -44,7 +44,7 @@ class Pid:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if other.__class__ is not Pid:
+        if type(other) is not Pid:
             return NotImplemented
         return self.serial == other.serial and self.node == other.node and self.creation == other.creation
 
@@ -75,7 +75,7 @@ class Ref:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if other.__class__ is not Ref:
+        if type(other) is not Ref:
             return NotImplemented
         return self.id == other.id and self.node == other.node and self.creation == other.creation
 

@@ -126,7 +126,7 @@ class LocalNode:
         if isinstance(dest, tuple) and len(dest) == 2 and dest[1] == self.name:
             return self.resolve(dest[0])
         pid = getattr(dest, "pid", None)
-        return self.find(pid) if pid.__class__ is Pid else None
+        return self.find(pid) if isinstance(pid, Pid) else None
 
     def is_remote(self, dest: Any) -> bool:
         """Whether a destination names another node."""
@@ -135,7 +135,7 @@ class LocalNode:
         if isinstance(dest, tuple) and len(dest) == 2:
             return bool(dest[1] != self.name)
         pid = getattr(dest, "pid", None)
-        return pid.__class__ is Pid and pid.node != self.name
+        return isinstance(pid, Pid) and pid.node != self.name
 
     def new_mailbox(self) -> deque[Any]:
         """The mailbox of a process that has its first backlog."""
@@ -361,14 +361,14 @@ class LocalNode:
 
     def _monitored(self, target: Any) -> tuple[Any, Pid | None]:
         """How a Down calls the target, and the pid it has now. A name is resolved once, here."""
-        if target.__class__ is Pid:
+        if isinstance(target, Pid):
             return target, target
         if isinstance(target, str):
             target = (target, self.name)
         if isinstance(target, tuple) and len(target) == 2:
             return target, self.registry.pids.get(target[0]) if target[1] == self.name else None
         pid = getattr(target, "pid", target)
-        if pid.__class__ is Pid:
+        if isinstance(pid, Pid):
             return pid, pid
         if pid is None and target is not None:
             return target, None  # a name of another kind, which nobody has now

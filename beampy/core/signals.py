@@ -149,7 +149,7 @@ class Crash:
         return cls(_qualified(error.__class__), _message(error), _traceback_text(error), error)
 
     def __eq__(self, other: object) -> bool:
-        if other.__class__ is not Crash:
+        if type(other) is not Crash:
             return NotImplemented
         return (self.type, self.message) == (other.type, other.message)
 

@@ -41,14 +41,9 @@ async def run(fn: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **option
 
 async def expect(pattern: Any, timeout: float = DEADLINE) -> Any:
     """The message that matches `pattern` (as in `receive`; any other value matches what equals it). Fails without one."""
-    if not isinstance(pattern, (type, tuple)) and not callable(pattern):
-        value = pattern
-
-        def pattern(message: Any) -> bool:
-            return bool(message == value)
-
+    structural = isinstance(pattern, (type, tuple)) or callable(pattern)
     try:
-        return await api.receive(pattern, timeout=timeout)
+        return await api.receive(pattern if structural else lambda message: message == pattern, timeout=timeout)
     except ReceiveTimeout:
         waiting = ", ".join(safe_repr(m) for m in messages(api.self_process()._mailbox)) or "nothing"
         raise AssertionError(
