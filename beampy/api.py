@@ -242,8 +242,9 @@ def exit(*args: Any) -> None:
     """`exit(reason)` ends the current process; `exit(pid, reason)` sends an exit signal to another one.
 
     A signal with "normal" is ignored by others, one with "kill" cannot be trapped and shows as "killed". Other
-    reasons end a process that does not trap exits: CancelledError at its next await, and a grace period to clean
-    up. A process that traps exits gets them as `Exit(pid, reason)` messages.
+    reasons end a process that does not trap exits: CancelledError at its next await (in exit(self(), …) itself, where
+    a process says it to itself), and a grace period to clean up. A process that traps exits gets them as
+    `Exit(pid, reason)` messages.
     """
     me = _me("exit")
     if len(args) == 2:
@@ -252,6 +253,8 @@ def exit(*args: Any) -> None:
         if to.__class__ is not Pid:
             raise BadDestination(to)
         _ask(me, lambda: me.node.exit(me.pid, to, reason))
+        if to == me.pid:
+            me.obey()
         return
     reason = args[0] if args else "normal"
     if me.owns_current_task():

@@ -38,7 +38,7 @@ from beampy.core.signals import (
     on_exit_signal,
     safe_repr,
 )
-from beampy.core.state import DEAD
+from beampy.core.state import DEAD, NOT_WAITING
 from beampy.errors import Exited, ProcessExit
 
 if TYPE_CHECKING:
@@ -55,8 +55,12 @@ CLOSE_TRIES = 100  # awaits in nested cleanups that a kill breaks through before
 def take_exit(process: Process, signal: ExitSignal) -> None:
     """An exit signal: drop it, make it a message, or end."""
     extras = process.extras()
+    kills = not signal.link and isinstance(signal.reason, str) and signal.reason == KILL
     if extras.exiting is not UNSET:
-        return  # the first reason stands
+        # The first reason stands, but a kill ends the time to clean up: then the cleanup was cut, and that shows.
+        if kills:
+            process.kill(extras.exiting if isinstance(process._interrupt, asyncio.CancelledError) else KILLED)
+        return
     if signal.link and not extras.links.take_exit(signal.sender):
         return  # unlinked meanwhile
     effect, reason = on_exit_signal(
@@ -68,7 +72,7 @@ def take_exit(process: Process, signal: ExitSignal) -> None:
     if effect == "message":
         process.deliver(Exit(signal.sender, reason))
     elif effect == "die":
-        if not signal.link and isinstance(signal.reason, str) and signal.reason == KILL:
+        if kills:
             process.kill()
         else:
             process.begin_exit(reason)
@@ -95,14 +99,14 @@ def grace_over(process: Process) -> None:
         process.kill()
 
 
-def kill(process: Process) -> None:
+def kill(process: Process, reason: Any) -> None:
     """End now, whatever it does. Others see it gone at once; its coroutine is closed at its next turn."""
     if process.dead:
         return
     process.extras().killed = True
     running = is_running(process)
     finished = not running and not closable(process)
-    end(process, KILLED, None, None)
+    end(process, reason, None, None)
     if finished:
         return
     process._interrupt = DEAD
@@ -114,7 +118,7 @@ def kill(process: Process) -> None:
             else:
                 waiter._waiter = None
             waiter.cancel()
-        process._waiting = process._selecting = False
+        process._waiting = NOT_WAITING
         process._scheduler.push(process)
 
 

@@ -15,6 +15,7 @@ from beampy.core import ending
 from beampy.core.extras import UNSET
 from beampy.core.process import Process
 from beampy.core.signals import KILLED, NORMAL
+from beampy.core.state import NOT_WAITING, SELECTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -68,11 +69,11 @@ class Guest(Process):
         if self._extras is not None and self._extras.exiting is not UNSET:
             raise asyncio.CancelledError("the process is exiting: it receives nothing more")
         self._more = self._scheduler.loop.create_future()
-        self._selecting = True
+        self._waiting = SELECTIVE
         try:
             await self._more
         finally:
-            self._selecting = False
+            self._waiting = NOT_WAITING
             self._more = None
 
     def wake(self) -> None:
@@ -84,9 +85,9 @@ class Guest(Process):
         if self._task is not None:
             self._task.cancel(msg="exit signal")
 
-    def kill(self) -> None:
+    def kill(self, reason: Any = KILLED) -> None:
         if not self.dead:
-            ending.end(self, KILLED, None, None)
+            ending.end(self, reason, None, None)
             if self._task is not None:
                 self._task.cancel(msg="killed")
 

@@ -1,8 +1,8 @@
 """Identities: what names a process, a request or a node, the same from anywhere.
 
-Pure. A `Pid` or `Ref` is three plain fields and one private shortcut, `_local`: the object that takes messages
-for it on its own node, or None when it is dead or lives elsewhere. The shortcut never travels; a copy made by
-pickle finds its process again through the node's table.
+Pure. A `Pid` or `Ref` is three plain fields and one private shortcut to the object that takes messages for it on
+its own node, None when it is dead or lives elsewhere: `_local`, the process of a pid, and `_holder`, who waits for an
+alias. The shortcut never travels; a copy made by pickle finds its process again through the node's table.
 """
 
 from __future__ import annotations
@@ -60,17 +60,25 @@ class Pid:
     def __reduce__(self) -> tuple[type[Pid], tuple[str, int, int]]:
         return Pid, (self.node, self.serial, self.creation)
 
+    def __copy__(self) -> Pid:
+        return self  # it never changes, and the copy of a message leads where the message does
+
+    def __deepcopy__(self, memo: object) -> Pid:
+        return self
+
 
 class Ref:
     """A unique reference: a monitor, an alias, a timer or a request. An active alias is also a destination."""
 
-    __slots__ = ("_local", "creation", "id", "node")
+    __slots__ = ("_holder", "creation", "id", "node")
+
+    _local = None  # never a process: `send` asks any destination
 
     def __init__(self, node: str, id: int, creation: int) -> None:
         self.node = node
         self.id = id
         self.creation = creation
-        self._local: Any = None
+        self._holder: Any = None
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -90,3 +98,9 @@ class Ref:
 
     def __reduce__(self) -> tuple[type[Ref], tuple[str, int, int]]:
         return Ref, (self.node, self.id, self.creation)
+
+    def __copy__(self) -> Ref:
+        return self  # it never changes, and the copy of a message leads where the message does
+
+    def __deepcopy__(self, memo: object) -> Ref:
+        return self

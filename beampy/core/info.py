@@ -70,7 +70,7 @@ def status(process: Process) -> str:
         return "exiting"
     if process.owns_current_task():
         return "running"
-    if process._waiting or process._selecting or process._fut_waiter is not None:
+    if process._waiting or process._fut_waiter is not None:
         return "waiting"
     return "runnable"
 

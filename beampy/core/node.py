@@ -241,7 +241,7 @@ class LocalNode:
                 self.remote.send(sender, dest, message)
         elif dest.__class__ is Ref:
             if dest.node == self.name:
-                holder = dest._local
+                holder = dest._holder
                 if holder is not None:
                     holder.take_message(dest, message)
             else:
@@ -318,7 +318,7 @@ class LocalNode:
             self.remote.signal(DownSignal(watcher, ref, reason))
 
     def _down(self, process: Process, ref: Ref, reason: Any) -> None:
-        holder = ref._local
+        holder = ref._holder
         if holder is None or holder is process:
             process.take_down(ref, reason)
         else:
@@ -465,7 +465,7 @@ class LocalNode:
         for process in list(self.processes.values()):
             log.error("%r did not end in time and is killed", process)
             process.kill()
-        while self.scheduler.queue:
+        while self.scheduler.queue:  # noqa: ASYNC110  -- it empties by itself, one tick after the other
             await asyncio.sleep(0)
         self.close()
 

@@ -21,8 +21,8 @@ from beampy.core.links import Monitor
 from beampy.core.mailbox import Mailbox
 from beampy.core.request import Request
 from beampy.core.scheduler import CLOSED, current_tasks
-from beampy.core.signals import Down, safe_repr
-from beampy.core.state import DEAD, EXITING, TAKE
+from beampy.core.signals import KILLED, Down, safe_repr
+from beampy.core.state import ANY, DEAD, EXITING, NOT_WAITING, SELECTIVE, TAKE
 from beampy.core.task_surface import TaskSurface
 from beampy.core.timers import Alarm
 
@@ -42,15 +42,15 @@ class Process(TaskSurface):
 
     def deliver(self, message: Any) -> None:
         """Take a message: hand it over when the process waits, else keep it. `send` has the same lines inline."""
-        if self._waiting and message is not None:
-            self._waiting = False
+        if self._waiting == ANY and message is not None:
+            self._waiting = NOT_WAITING
             self._value = message
             self._scheduler.push(self)
             return
         if self._mailbox is None:
             self._mailbox = self.node.new_mailbox()
         self._mailbox.append(message)
-        if self._waiting or self._selecting:
+        if self._waiting:
             self.wake()
 
     def selective_mailbox(self) -> Mailbox:
@@ -70,11 +70,10 @@ class Process(TaskSurface):
 
     def wake(self) -> None:
         """Resume a process that waits for messages: there is something in the mailbox, or an alarm rang."""
-        if self._selecting:
-            self._selecting = False
+        waiting, self._waiting = self._waiting, NOT_WAITING
+        if waiting == SELECTIVE:
             self._scheduler.push(self)
-        elif self._waiting:
-            self._waiting = False
+        elif waiting:
             self.resume_with_mailbox()
 
     def resume_with_mailbox(self) -> None:
@@ -95,14 +94,14 @@ class Process(TaskSurface):
         if extras.aliases is None:
             extras.aliases = {}
         extras.aliases[ref] = mode
-        ref._local = self
+        ref._holder = self
 
     def drop_alias(self, ref: Ref) -> bool:
         """Messages to `ref` are dropped from now on. False when it was no active alias."""
         extras = self._extras
         if extras is None or not extras.aliases or extras.aliases.pop(ref, None) is None:
             return False
-        ref._local = None
+        ref._holder = None
         return True
 
     def take_message(self, ref: Ref, message: Any) -> None:
@@ -157,9 +156,18 @@ class Process(TaskSurface):
         """End for `reason`, with time to clean up."""
         ending.begin_exit(self, reason)
 
-    def kill(self) -> None:
+    def kill(self, reason: Any = KILLED) -> None:
         """End now."""
-        ending.kill(self)
+        ending.kill(self, reason)
+
+    def obey(self) -> None:
+        """Raise here what its own exit signal to itself has set up: no line more is run, as if it had never waited."""
+        if self._interrupt is DEAD and self.owns_current_task():
+            raise CancelledError("killed by itself")
+        exiting = self._extras is not None and self._extras.exiting is not UNSET
+        if exiting and isinstance(self._interrupt, CancelledError) and self.owns_current_task():
+            interrupt, self._interrupt = self._interrupt, EXITING
+            raise interrupt
 
     def ring(self) -> None:
         """The grace period after an exit signal is over."""
@@ -172,9 +180,9 @@ class Process(TaskSurface):
 
     def stop_waiting(self) -> bool:
         """Put it on the run queue if it waits for a message; False when it does not."""
-        if not (self._waiting or self._selecting):
+        if not self._waiting:
             return False
-        self._waiting = self._selecting = False
+        self._waiting = NOT_WAITING
         self._scheduler.push(self)
         return True
 
@@ -215,7 +223,7 @@ class Process(TaskSurface):
         elif isinstance(box := self._mailbox, Mailbox) and deque.__len__(box):
             self._scheduler.push(self)
         else:
-            self._selecting = True
+            self._waiting = SELECTIVE
 
     def _wait_for_request(self, request: Request) -> None:
         request._asyncio_future_blocking = False

@@ -91,7 +91,7 @@ class Request(Handle[Any]):
             self._fail(CallingSelf(dest))
             return
         self.target = target
-        ref._local = self
+        ref._holder = self
         target.watched(ref, process.pid)
         if timeout is not None:
             self._bucket = node.deadlines.add(timeout, self)
@@ -137,7 +137,7 @@ class Request(Handle[Any]):
 
     def _settle(self, state: int) -> None:
         self._state = state
-        self.ref._local = None
+        self.ref._holder = None
         if self.target is not None:
             self.target.unwatched(self.ref)
             self.target = None

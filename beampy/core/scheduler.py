@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from beampy.core.mailbox import RECEIVE, SELECT
 from beampy.core.request import Request
+from beampy.core.state import ANY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ TICK_STEPS = 2_000  # about 1 ms of small steps
 TICK_SECONDS = 0.001  # as BEAM's own time slice: 4 000 reductions, about a millisecond
 CLOCK_EVERY = 32  # steps between two looks at the clock
 SLICE = 100  # messages one process takes before the others get their turn
+TURNS = range(1, SLICE + 1)
 
 CLOSED: Any = object()  # the step of a process that was killed: nothing to resume
 
@@ -42,6 +44,16 @@ def current_tasks() -> dict[Any, Any]:
         raise RuntimeError("beampy runs on CPython 3.11 to 3.13; asyncio keeps its current task elsewhere from 3.14 on")
     table: dict[Any, Any] = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
     return table
+
+
+def drain(process: Process, box: deque[Any]) -> tuple[int, Any]:
+    """Give a process up to SLICE messages of its backlog, one step each. How many, and what its last step yielded."""
+    send, take = process._coro.send, box.popleft
+    for taken in TURNS:  # noqa: B007  -- how far it got is the answer
+        out = send(take())
+        if out is not RECEIVE or not box or process._interrupt is not None:
+            break
+    return taken, out
 
 
 class Scheduler:
@@ -97,27 +109,20 @@ class Scheduler:
                         box = process._mailbox
                         if not box:
                             if process._interrupt is None:
-                                process._waiting = True
+                                process._waiting = ANY
                             else:
                                 process._interrupted_wait()
                             continue
-                        # The backlog: a slice of it in one go.
-                        take, send, step = box.popleft, process._coro.send, process._context.run
-                        turn = SLICE
-                        while box and turn and process._interrupt is None:
-                            turn -= 1
-                            out = step(send, take())
-                            if out is not RECEIVE:
-                                break
-                        process._steps += SLICE - turn
-                        left -= SLICE - turn
+                        taken, out = process._context.run(drain, process, box)
+                        process._steps += taken
+                        left -= taken
                         if out is RECEIVE:
                             if process._interrupt is not None:
                                 process._interrupted_wait()
                             elif box:
                                 process.resume_with_mailbox()
                             else:
-                                process._waiting = True
+                                process._waiting = ANY
                             continue
                 except StopIteration as stop:
                     process._returned(stop.value)

@@ -15,13 +15,15 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.current import current, here
-from beampy.core.ids import Pid
+from beampy.core.state import ANY, NOT_WAITING
 from beampy.errors import NotInNode, NotRegistered
 
 if TYPE_CHECKING:
     from beampy.core.process import Process
 
 log = logging.getLogger("beampy.node")
+
+get_current = current.get
 
 
 def send(dest: Any, message: Any) -> None:
@@ -32,33 +34,34 @@ def send(dest: Any, message: Any) -> None:
 
     >>> bp.send(pid, ("add", 2)); bp.send("counter", "stop"); bp.send(("counter", "b@host"), "stop")
     """
-    me = current.get(None)
-    if me is not None and me._thread == get_ident() and dest.__class__ is Pid:
+    try:
         to = dest._local
-        if to is not None and to.node is me.node:
-            if to._waiting and message is not None:
-                to._waiting = False
-                to._value = message
-                scheduler = to._scheduler
-                scheduler.queue.append(to)
-                if not scheduler.armed:
-                    scheduler.armed = True
-                    scheduler.loop.call_soon(scheduler.run)
-                return
-            box = to._mailbox
-            if box is None:
-                to._mailbox = deque((message,))
-            else:
-                box.append(message)
-            if to._selecting or to._waiting:
-                to.wake()
-            return
-    _send_slowly(me, dest, message)
+        me = get_current()
+    except (AttributeError, LookupError):  # no pid, or no process of its own
+        return _send_slowly(dest, message)
+    if to is None or to.node is not me.node or me._thread != get_ident():
+        return _send_slowly(dest, message)
+    if not to._waiting:
+        box = to._mailbox
+        if box is None:
+            to._mailbox = deque((message,))
+        else:
+            box.append(message)
+    elif to._waiting == ANY and message is not None:
+        to._waiting = NOT_WAITING
+        to._value = message
+        scheduler = to._scheduler
+        scheduler.queue.append(to)
+        if not scheduler.armed:
+            scheduler.armed = True
+            scheduler.loop.call_soon(scheduler.run)
+    else:
+        to.deliver(message)
+    return None
 
 
-def _send_slowly(me: Process | None, dest: Any, message: Any) -> None:
-    if me is None:
-        me = here("send")
+def _send_slowly(dest: Any, message: Any) -> None:
+    me = here("send")
     node = me.node
     if me._thread == 0 and me.dead:
         return  # a zombie, or a task that outlived its process

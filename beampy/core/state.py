@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from beampy.core.node import LocalNode
     from beampy.core.scheduler import Scheduler
 
+# What `_waiting` says; whoever resumes a process sets it back:
+NOT_WAITING = 0
+ANY = 1  # the next message is handed over
+SELECTIVE = 2  # woken by each new message, it looks for itself
+
 # What `_interrupt` holds besides an exception to throw at the next step:
 EXITING: Any = object()  # cleaning up after an exit signal
 TAKE: Any = object()  # the next message is in the mailbox: a None, or the rest of a slice
@@ -38,7 +43,6 @@ class State:
         "_lineage",
         "_mailbox",
         "_scheduler",
-        "_selecting",
         "_steps",
         "_thread",
         "_value",
@@ -64,8 +68,7 @@ class State:
         self._scheduler: Scheduler = node.scheduler
         self._thread = node.fast_thread
         self._mailbox: deque[Any] | None = None
-        self._waiting = False
-        self._selecting = False
+        self._waiting = 0  # NOT_WAITING, or what it waits for
         self._fut_waiter: Any = None
         self._interrupt: Any = None
         self._value: Any = None
