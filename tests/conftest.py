@@ -6,7 +6,6 @@ on all there is. Tests marked `nonblocking` fail when they block their event loo
 
 from __future__ import annotations
 
-import contextlib
 import os
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -31,10 +30,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "nonblocking: fail if the test blocks its event loop")
     loops = config.getini("beampy_loops") or ["asyncio", "uvloop", "sim"]
     plugin.enable(config, loops=loops, leaks=True)
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        uvloop.new_event_loop().close()  # libuv keeps a pipe from its first loop on: no leak of the test's
 
 
 @pytest.fixture(autouse=True)

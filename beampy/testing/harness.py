@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from beampy import api
+from beampy.core.info import process_info
 from beampy.core.mailbox import messages
 from beampy.core.signals import safe_repr
 from beampy.errors import ReceiveTimeout
@@ -36,11 +37,28 @@ async def run(fn: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **option
     ...     await harness.run(body)
     """
     async with Node(**options) as node:
-        return await node.run(fn, *args)
+        notes = getattr(node.loop, "deadlock_notes", None)  # the simulator's, which knows tasks but not processes
+        if notes is None:
+            return await node.run(fn, *args)
+
+        def note() -> list[str]:
+            return waiting(node)
+
+        notes.append(note)
+        try:
+            return await node.run(fn, *args)
+        finally:
+            notes.remove(note)
+
+
+def waiting(node: Node) -> list[str]:
+    """A line for each process of a node: who it is, and where it waits."""
+    found = [process_info(process) for process in node._core.processes.values()]
+    return [f"{info.pid!r} {info.label or info.initial_call}: {info.current_function}" for info in found]
 
 
 async def expect(pattern: Any, timeout: float = DEADLINE) -> Any:
-    """The message that matches `pattern` (as in `receive`; any other value matches what equals it). Fails without one."""
+    """The message that matches `pattern` (as in `receive`; another value matches what equals it); fails without one."""
     structural = isinstance(pattern, (type, tuple)) or callable(pattern)
     try:
         return await api.receive(pattern if structural else lambda message: message == pattern, timeout=timeout)

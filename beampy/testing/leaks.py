@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _GRACE = 1.0
 # Passes that a loop gets to finish what is cancelled or closed already; asyncio needs two or three.
 _SETTLE = 10
+# The names of the threads of a loop's default executor.
+_EXECUTORS = ("asyncio_", "uvloop_")
 _FDS = "/proc/self/fd"
 _THREADS = "/proc/self/task"
 
@@ -49,7 +51,6 @@ _found = pytest.StashKey[list[str]]()
 
 _thread_names: list[str] = ["pytest_timeout", "pydevd."]
 _fd_targets: list[str] = ["/dev/urandom", "/dev/random"]
-_warm: set[Callable[[], asyncio.AbstractEventLoop] | None] = set()
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,10 @@ class Snapshot(NamedTuple):
         gc.collect()
         now = Snapshot.take()
         lines = [_describe_thread(thread) for thread in self._new_threads(loop_lives)]
-        helpers = _helper_fds()
-        for fd, target in sorted(_open_fds().items()):
-            if fd not in self.fds | helpers and not target.startswith(tuple(_fd_targets)):
+        open_now = _open_fds()
+        allowed = self.fds | _helper_fds() | _libuv_pipe({fd: open_now[fd] for fd in open_now.keys() - self.fds})
+        for fd, target in sorted(open_now.items()):
+            if fd not in allowed and not target.startswith(tuple(_fd_targets)):
                 lines.append(_describe_fd(fd, target))
         for pid in sorted(now.children - self.children):
             command = _command(pid)
@@ -139,7 +141,7 @@ class Snapshot(NamedTuple):
         )
 
     def _new_threads(self, loop_lives: bool) -> list[threading.Thread]:
-        allowed = (*_thread_names, "asyncio_") if loop_lives else tuple(_thread_names)
+        allowed = (*_thread_names, *(_EXECUTORS if loop_lives else ()))
         return [
             thread
             for thread in threading.enumerate()
@@ -196,6 +198,31 @@ def _helper_fds() -> set[int]:
         helper = getattr(sys.modules.get(module), holder, None)
         found |= {fd for name in names if isinstance(fd := getattr(helper, name, None), int)}
     return found
+
+
+# libuv makes a pipe with its first loop and keeps it for the rest of the process. Better it is made
+# before a test is looked at; a test that loads uvloop itself is granted one pipe.
+_libuv_pipe_is_made = False
+
+
+def _make_libuv_pipe() -> None:
+    global _libuv_pipe_is_made
+    if not _libuv_pipe_is_made and (uvloop := sys.modules.get("uvloop")) is not None:
+        uvloop.new_event_loop().close()
+        _libuv_pipe_is_made = True
+
+
+def _libuv_pipe(new: dict[int, str]) -> set[int]:
+    """The ends of the one pipe among new file descriptors that is libuv's, if it is new."""
+    global _libuv_pipe_is_made
+    if _libuv_pipe_is_made or "uvloop" not in sys.modules:
+        return set()
+    _libuv_pipe_is_made = True
+    ends: dict[str, set[int]] = {}
+    for fd, target in sorted(new.items()):
+        if target.startswith("pipe:"):
+            ends.setdefault(target, set()).add(fd)
+    return next((pair for pair in ends.values() if len(pair) == 2), set())
 
 
 def _command(pid: int) -> str:
@@ -276,17 +303,6 @@ def _runner(request: pytest.FixtureRequest, scope: str) -> Any:
     return request.getfixturevalue(f"_{scope}_scoped_runner")
 
 
-def _warm_up(request: pytest.FixtureRequest) -> None:
-    """Run one loop of the test's kind, once: libuv keeps a pipe for the rest of the process."""
-    callspec = getattr(request.node, "callspec", None)
-    factory = callspec.params.get("_asyncio_loop_factory") if callspec else None
-    if factory in _warm:
-        return
-    _warm.add(factory)
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(asyncio.sleep(0))
-
-
 # -- the fixtures -----------------------------------------------------------------------------
 
 
@@ -302,10 +318,10 @@ def _beampy_leaks(request: pytest.FixtureRequest) -> Generator[None]:
     """The outer check: made before the test's loop is, looks when that is closed."""
     scope = _scope(request)
     loop_lives = scope not in (None, "function")
-    if scope is not None:
-        _warm_up(request)
-        if loop_lives:  # then it must be there first, with what it opens when it runs
-            _runner(request, scope).run(asyncio.sleep(0))
+    if scope is not None and loop_lives:
+        # Then it must be there first, with what it opens when it runs.
+        _runner(request, scope).run(asyncio.sleep(0))
+    _make_libuv_pipe()
     before = Snapshot.take()
     yield
     if not request.node.stash.get(_undone, False):

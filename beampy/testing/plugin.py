@@ -185,7 +185,8 @@ def _replay(item: pytest.Item, factory: Any) -> str:
     if (seeds := _option(config, "--beampy-seeds")) is not None:
         command += [f"--beampy-seeds={seeds}"]
     for override in _option(config, "override_ini") or ():
-        command += ["-o", override]
+        if override.startswith("beampy_"):
+            command += ["-o", override]
     text = shlex.join(command)
     hash_seed = os.environ.get("PYTHONHASHSEED")
     if hash_seed and hash_seed != "random":

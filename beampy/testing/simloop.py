@@ -15,7 +15,8 @@ What equal runs need from the code under test:
   `asyncio.as_completed` over bare coroutines is not: pass it tasks;
 - the same Python: other versions of asyncio take other steps to the same result.
 
-Not modelled: processes, pipes, datagrams, raw sockets and TLS raise NotImplementedError.
+Not modelled: processes, pipes, datagrams, raw sockets and TLS raise NotImplementedError; threads
+that call back into the loop get RuntimeError (anyio.to_thread starts such threads).
 """
 
 from __future__ import annotations

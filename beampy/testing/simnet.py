@@ -197,13 +197,13 @@ class Net:
             self._busy_until[here, there] = start
         return start + int(self._rng.expovariate(1.0) * link.latency * 1e6) / 1e6
 
-    def chop(self, data: bytes) -> Iterator[bytes]:
+    def chop(self, data: memoryview) -> Iterator[bytes]:
         """Cut a piece of a stream where the seed says; half of the pieces stay whole."""
         while len(data) > 1 and self._rng.random() < 0.5:
             cut = self._rng.randrange(1, len(data))
-            yield data[:cut]
+            yield bytes(data[:cut])
             data = data[cut:]
-        yield data
+        yield bytes(data)
 
     # -- servers ------------------------------------------------------------------------------
 

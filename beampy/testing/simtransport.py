@@ -75,7 +75,7 @@ class SimTransport(asyncio.Transport):
         self._closing = False
         self._reason: BaseException | None = None
         # sending
-        self._buffer: deque[bytes] = deque()
+        self._buffer: deque[memoryview] = deque()
         self._buffered = 0
         self._in_flight = 0
         self._due = 0.0
@@ -85,7 +85,7 @@ class SimTransport(asyncio.Transport):
         self._writing_paused = False
         self._high, self._low = _HIGH_WATER, _HIGH_WATER // 4
         # receiving
-        self._inbox: deque[bytes | Mark] = deque()
+        self._inbox: deque[bytes | memoryview | Mark] = deque()
         self._reading_paused = False
 
     def __repr__(self) -> str:
@@ -178,7 +178,7 @@ class SimTransport(asyncio.Transport):
             raise RuntimeError("Cannot call write() after write_eof()")
         if not data:
             return
-        piece = bytes(data)
+        piece = memoryview(bytes(data))
         self._buffer.append(piece)
         self._buffered += len(piece)
         self._pump()
@@ -303,34 +303,33 @@ class SimTransport(asyncio.Transport):
             if isinstance(first, Mark):
                 self._read_eof()
                 continue
-            data = first
-            while inbox and isinstance(more := inbox[0], bytes) and len(data) + len(more) <= _MAX_READ:
-                data += more
-                inbox.popleft()
             try:
-                if isinstance(self._protocol, asyncio.BufferedProtocol):
-                    self._fill(self._protocol, data)
-                else:
-                    self._took(data)
-                    self._protocol.data_received(data)
+                self._deliver(first)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as exc:
                 self._fatal(exc, "Fatal error: the protocol failed to take received data.")
 
-    def _fill(self, protocol: asyncio.BufferedProtocol, data: bytes) -> None:
-        """One read into the protocol's buffer; what does not fit waits for the next one."""
+    def _deliver(self, data: bytes | memoryview) -> None:
+        inbox, protocol = self._inbox, self._protocol
+        while inbox and isinstance(more := inbox[0], bytes) and len(data) + len(more) <= _MAX_READ:
+            data = bytes(data) + more
+            inbox.popleft()
+        if not isinstance(protocol, asyncio.BufferedProtocol):
+            self._took(data)
+            protocol.data_received(bytes(data))
+            return
         buffer = memoryview(protocol.get_buffer(-1)).cast("B")
         if not len(buffer):
             raise RuntimeError("get_buffer() returned an empty buffer")
-        data, rest = data[: len(buffer)], data[len(buffer) :]
-        buffer[: len(data)] = data
-        if rest:
-            self._inbox.appendleft(rest)
-        self._took(data)
-        protocol.buffer_updated(len(data))
+        size = min(len(buffer), len(data))
+        buffer[:size] = data[:size]
+        if size < len(data):  # the rest waits for the next read
+            inbox.appendleft(memoryview(data)[size:])
+        self._took(data[:size])
+        protocol.buffer_updated(size)
 
-    def _took(self, data: bytes) -> None:
+    def _took(self, data: bytes | memoryview) -> None:
         """These bytes are read: the window of the peer opens by as much."""
         self._loop.note("rx", self.there, self.here, len(data), zlib.crc32(data))
         peer = self.peer

@@ -16,15 +16,16 @@ class Recorder(asyncio.Protocol):
     def __init__(self) -> None:
         self.data = bytearray()
         self.events: list[str] = []
-        self.lost: asyncio.Future[BaseException | None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.lost: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        self.made = asyncio.Event()
         self.eof = asyncio.Event()
+        self.resumed = asyncio.Event()
         self.keep_open = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
         self.events.append("made")
+        self.made.set()
 
     def data_received(self, data: bytes) -> None:
         assert type(data) is bytes
@@ -44,6 +45,7 @@ class Recorder(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.events.append("resume")
+        self.resumed.set()
 
 
 class Pair:
@@ -65,8 +67,7 @@ class Pair:
         self.port = self.listener.sockets[0].getsockname()[1]
         _, self.client = await loop.create_connection(Recorder, "127.0.0.1", self.port)
         self.server = await accepted
-        while not hasattr(self.server, "transport"):
-            await asyncio.sleep(0)
+        await self.server.made.wait()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -138,11 +139,14 @@ async def test_a_task_group_cancels_its_children() -> None:
         await asyncio.sleep(0)
         raise LookupError
 
-    with pytest.raises(ExceptionGroup) as caught:
+    async def parent() -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(5):
                 group.create_task(child(number))
             group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await parent()
     assert caught.group_contains(LookupError)
     assert sorted(ended) == [0, 1, 2, 3, 4]
 
@@ -264,8 +268,7 @@ async def test_a_reader_that_pauses_stops_its_writer() -> None:
         server.resume_reading()
         assert server.is_reading()
         async with asyncio.timeout(60):
-            while pair.client.events == ["made", "pause"]:
-                await asyncio.sleep(0.001)
+            await pair.client.resumed.wait()
         assert pair.client.events == ["made", "pause", "resume"]
         assert client.get_write_buffer_size() <= 100
 
@@ -302,14 +305,14 @@ class Buffered(asyncio.BufferedProtocol):
     """Takes what comes into a buffer of seven bytes."""
 
     def __init__(self) -> None:
+        self.made = asyncio.Event()
         self.buffer = bytearray(7)
         self.data = bytearray()
-        self.lost: asyncio.Future[BaseException | None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.lost: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self.made.set()
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self.buffer
@@ -345,12 +348,10 @@ async def test_a_protocol_can_be_replaced() -> None:
 
 
 async def test_serve_forever_ends_with_its_server() -> None:
-    server = await asyncio.get_running_loop().create_server(
-        Recorder, "127.0.0.1", 0, start_serving=False
-    )
+    server = await asyncio.get_running_loop().create_server(Recorder, "127.0.0.1", 0, start_serving=False)
     assert not server.is_serving()
     forever = asyncio.create_task(server.serve_forever())
-    while not server.is_serving():
+    while not server.is_serving():  # noqa: ASYNC110
         await asyncio.sleep(0)
     forever.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -360,18 +361,16 @@ async def test_serve_forever_ends_with_its_server() -> None:
 
 
 async def test_async_generators_are_closed() -> None:
-    closed = False
+    closed = asyncio.Event()
 
     async def numbers():
-        nonlocal closed
         try:
             yield 1
         finally:
             await asyncio.sleep(0)
-            closed = True
+            closed.set()
 
     async for _ in numbers():
         break
     async with asyncio.timeout(60):
-        while not closed:
-            await asyncio.sleep(0)
+        await closed.wait()

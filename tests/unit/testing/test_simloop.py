@@ -18,21 +18,20 @@ from beampy.testing import simnet
 from beampy.testing.simloop import SimFactory, SimLoop, run
 from beampy.testing.simtask import SimDeadlock, SimLivelock
 
+LOOP_MEMBERS = """
+    _check_callback _check_closed _check_thread _current_handle _debug _executor_shutdown_called
+    _ready _run_once _stopping _thread_id _timer_handle_cancelled _write_to_self
+"""
+HANDLE_MEMBERS = "_callback _run _scheduled"
+
 
 def test_the_private_members_of_asyncio_that_this_relies_on() -> None:
     loop = asyncio.BaseEventLoop()
-    try:
-        for name in (
-            "_ready _stopping _debug _thread_id _task_factory _current_handle _check_closed "
-            "_check_thread _check_callback _executor_shutdown_called _run_once _write_to_self "
-            "_timer_handle_cancelled"
-        ).split():
-            assert hasattr(loop, name), name
-        handle = asyncio.TimerHandle(1.0, print, (), loop)
-        for name in "_callback _run _scheduled".split():
-            assert hasattr(handle, name), name
-    finally:
-        loop.close()
+    handle = asyncio.TimerHandle(1.0, print, (), loop)
+    missing = [name for name in LOOP_MEMBERS.split() if not hasattr(loop, name)]
+    missing += [name for name in HANDLE_MEMBERS.split() if not hasattr(handle, name)]
+    loop.close()
+    assert missing == []
 
 
 # -- time -------------------------------------------------------------------------------------
@@ -200,7 +199,7 @@ def test_a_deadlocked_loop_can_be_closed_properly() -> None:
 def test_polling_without_time_is_a_livelock() -> None:
     async def main() -> None:
         deadline = asyncio.get_running_loop().time() + 1
-        while asyncio.get_running_loop().time() < deadline:
+        while asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     with pytest.raises(SimLivelock, match=r"1000 passes of the loop at 0\.0 s") as caught:
@@ -279,12 +278,15 @@ def test_sets_of_tasks_iterate_alike() -> None:
         async def fail() -> None:
             raise LookupError
 
-        with pytest.raises(ExceptionGroup):
+        async def parent() -> None:
             async with asyncio.TaskGroup() as group:
                 for _ in range(20):
                     group.create_task(child())
                 await asyncio.sleep(0)
                 group.create_task(fail())
+
+        with pytest.raises(ExceptionGroup):
+            await parent()
         futures = {asyncio.get_running_loop().create_future() for _ in range(20)}
         ended += [str(hash(future)) for future in futures]
         return ended
@@ -440,9 +442,7 @@ def test_an_executor_of_one_worker_keeps_its_order() -> None:
         loop = asyncio.get_running_loop()
         seen: list[int] = []
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
-            await asyncio.gather(
-                *[loop.run_in_executor(pool, seen.append, number) for number in range(50)]
-            )
+            await asyncio.gather(*[loop.run_in_executor(pool, seen.append, number) for number in range(50)])
         return seen
 
     assert run(main) == list(range(50))
