@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from beampy.core.current import here
+from beampy.core.current import current, here
 from beampy.core.ending import outcome
-from beampy.core.ids import Pid, Ref
+from beampy.core.ids import Pid, Ref, is_destination
 from beampy.core.info import ProcessInfo
 from beampy.core.info import ancestors as _ancestors
 from beampy.core.info import process_info as _info
@@ -26,7 +26,7 @@ from beampy.core.mailbox import mailbox, receive
 from beampy.core.request import Request
 from beampy.core.send import send
 from beampy.core.signals import Down, Timeout
-from beampy.errors import BadDestination, NotInNode, NotInProcess, NotLocal, ProcessExit
+from beampy.errors import BadDestination, BadName, BadRef, NotInNode, NotInProcess, NotLocal, ProcessExit
 from beampy.handle import LOOP_CHECK, Handle, Pending, ThreadHandle
 
 if TYPE_CHECKING:
@@ -310,6 +310,7 @@ def monitor(target: Any, *, alias: AliasMode | None = None, tag: Any = None) -> 
 def demonitor(ref: Ref, *, flush: bool = False) -> bool:
     """Take a monitor off; no Down comes later. True when it was on. `flush` also removes a Down that is waiting."""
     me = _me("demonitor")
+    _check_ref("demonitor", ref)
 
     def work() -> bool:
         was_on = me.node.demonitor(me, ref)
@@ -332,7 +333,13 @@ def alias(mode: Literal["explicit_unalias", "reply"] = "explicit_unalias") -> Re
 
 def unalias(ref: Ref) -> bool:
     """Take an alias back: what is sent to it from now on is dropped. False when it was not active."""
+    _check_ref("unalias", ref)
     return _me("unalias").drop_alias(ref)
+
+
+def _check_ref(verb: str, ref: object) -> None:
+    if not isinstance(ref, Ref):
+        raise BadRef(verb, ref)
 
 
 # names
@@ -352,6 +359,8 @@ def unregister(name: str) -> None:
 
 def whereis(name: str) -> Pid | None:
     """The pid registered under a name on this node."""
+    if not isinstance(name, str):
+        raise BadName("process", name, "a string")
     return here("whereis").node.registry.pids.get(name)
 
 
@@ -364,25 +373,34 @@ def registered() -> list[str]:
 
 
 def send_after(seconds: float, dest: Any, message: Any) -> Ref:
-    """Send `message` to `dest` in `seconds`. The ref cancels it. A timer to a pid goes with the process."""
+    """Send `message` to `dest` in `seconds`. The ref cancels it. A timer to a pid goes with the process.
+
+    A name is looked up when the time has come; nothing happens when nobody has it then.
+    """
     me = _me("send_after")
-    ref = me.node.new_ref()
-    _ask(me, lambda: me.node.timers.start(ref, seconds, getattr(dest, "pid", dest), message))
-    return ref
+    return _start_timer(me, me.node.new_ref(), seconds, dest, message)
 
 
 def start_timer(seconds: float, dest: Any, message: Any) -> Ref:
     """Like send_after, but what arrives is `Timeout(ref, message)`, so that a stale timeout can be told apart."""
     me = _me("start_timer")
     ref = me.node.new_ref()
-    timeout = Timeout(ref, message)
-    _ask(me, lambda: me.node.timers.start(ref, seconds, getattr(dest, "pid", dest), timeout))
+    return _start_timer(me, ref, seconds, dest, Timeout(ref, message))
+
+
+def _start_timer(me: Process, ref: Ref, seconds: float, dest: Any, message: Any) -> Ref:
+    if not seconds >= 0:  # nor is nan
+        raise ValueError(f"a timer runs for a number of seconds that is not negative, not {seconds!r}")
+    if not is_destination(dest):
+        raise BadDestination(dest)
+    _ask(me, lambda: me.node.timers.start(ref, seconds, dest, message))
     return ref
 
 
 def cancel_timer(ref: Ref) -> float | None:
     """The seconds that were left; None when it has gone off (its message may be in the mailbox) or never was."""
     me = _me("cancel_timer")
+    _check_ref("cancel_timer", ref)
     return _ask(me, lambda: me.node.timers.cancel(ref))
 
 
@@ -406,7 +424,7 @@ def timed(fn: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Handle[T]]:
     """Make an async function a public call that takes time: it returns a Handle.
 
     On the node's own loop the handle is the coroutine itself, to be awaited. On any other thread the function is
-    started at once, as a process of the node.
+    started at once, as a process of the node that speaks for the caller: what it starts is the caller's.
     """
 
     @functools.wraps(fn)
@@ -414,13 +432,16 @@ def timed(fn: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Handle[T]]:
         me = here(fn.__name__)
         if _on_loop(me):
             return Pending(fn(*args, **kwargs))
-        return submit(me, functools.partial(fn, *args, **kwargs), fn.__qualname__)
+        return submit(me, functools.partial(fn, *args, **kwargs), fn.__qualname__, speaking=True)
 
     return call
 
 
-def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str) -> ThreadHandle[T]:
-    """Run `await fn()` as a process of `voice`'s node, from another thread."""
+def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str, *, speaking: bool = False) -> ThreadHandle[T]:
+    """Run `await fn()` as a process of `voice`'s node, from another thread.
+
+    With `speaking` its verbs are `voice`'s: what it links stays linked when it has ended, which is soon.
+    """
     node = voice.node
     future: concurrent.futures.Future[T] = concurrent.futures.Future()
     started: list[Process] = []
@@ -442,6 +463,8 @@ def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str) -> ThreadH
         except BaseException as error:
             future.set_exception(error)
             return
+        if speaking:
+            process._context.run(current.set, voice)
         process.extras().quiet = True  # its failure is raised at whoever takes the result
         process.extras().label = what
         process.add_done_callback(ended)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import gc
 import io
 import pickle
 import secrets
@@ -253,12 +254,19 @@ def _speaking(voice: Process) -> Iterator[None]:
         current.reset(token)
 
 
-def run(main: Any, /, *args: Any, name: str | None = None, **options: Any) -> Any:
+GC_THRESHOLDS = (10_000, 20, 50)  # Python's own are (700, 10, 10): for programs with few objects
+
+
+def run(main: Any, /, *args: Any, name: str | None = None, tune_gc: bool = True, **options: Any) -> Any:
     """Run a program: a node whose first process is `main(*args)`. Returns its value, raises its exception.
 
     `main` is an async function, or an application's root: a Supervisor class, which then runs until it ends.
     When it ends everything else is ended in order. SIGTERM and SIGINT (Ctrl-C) do the same; after SIGINT
     KeyboardInterrupt is raised, as by asyncio.run. `options` are those of `Node`. uvloop runs it where installed.
+
+    `tune_gc`: while the program runs, Python's cyclic garbage collector leaves out what has been imported and looks
+    less often. A process is a few objects that it tracks; with its own thresholds it would go through all of them
+    every few hundred spawns (measured: two to three times slower with 100 000 processes). False leaves it alone.
 
     >>> async def main():
     ...     return 6 * 7
@@ -270,8 +278,26 @@ def run(main: Any, /, *args: Any, name: str | None = None, **options: Any) -> An
             "bp.run() starts an event loop, and one runs here already (a notebook?): "
             "use `async with bp.Node(name):`, or bp.start(name)"
         )
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with _tuned_gc(tune_gc), asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run_program(Node(name, **options), main, args))
+
+
+@contextlib.contextmanager
+def _tuned_gc(wanted: bool) -> Iterator[None]:
+    before = gc.get_threshold()
+    if not wanted or 0 in before[:1]:  # 0: somebody has turned the collector off
+        yield
+        return
+    freeze = gc.get_freeze_count() == 0  # else somebody has frozen what they want frozen
+    if freeze:
+        gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        if freeze:
+            gc.unfreeze()
 
 
 async def _run_program(node: Node, main: Any, args: tuple[Any, ...]) -> Any:

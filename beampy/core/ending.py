@@ -103,7 +103,7 @@ def kill(process: Process, reason: Any) -> None:
     """End now, whatever it does. Others see it gone at once; its coroutine is closed at its next turn."""
     if process.dead:
         return
-    process.extras().killed = True
+    process.extras().exiting = reason
     running = is_running(process)
     finished = not running and not closable(process)
     end(process, reason, None, None)
@@ -252,6 +252,4 @@ def outcome(process: Process) -> Any:
         raise Exited(process.pid, extras.exiting)
     if error is not None:
         raise error
-    if extras.killed:
-        raise Exited(process.pid, "killed")
     return value

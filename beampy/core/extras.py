@@ -40,7 +40,6 @@ class Extras:
         "callbacks",
         "cancels",
         "exiting",
-        "killed",
         "label",
         "lineage",
         "links",
@@ -59,7 +58,6 @@ class Extras:
         self.callbacks: list[tuple[Callable[[Any], object], Context | None]] | None = None
         self.cancels = 0
         self.exiting: Any = UNSET
-        self.killed = False
         self.label: Any = None
         self.lineage: Lineage | None = None
         self.name: str | None = None

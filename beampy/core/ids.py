@@ -30,6 +30,26 @@ def node_name(name: str | None) -> str:
     return full
 
 
+def pid_of(dest: Any, default: Any = None) -> Any:
+    """The pid of something that has one, such as a client; None when it stands for a name that nobody has now."""
+    try:
+        return dest.pid
+    except AttributeError:
+        return default
+    except LookupError:
+        return None
+
+
+def is_destination(dest: Any) -> bool:
+    """Whether `send` knows what is meant: a pid, an alias, a name, (name, node), or something with a pid."""
+    if isinstance(dest, (Pid, Ref, str)):
+        return True
+    if isinstance(dest, tuple) and len(dest) == 2 and all(isinstance(part, str) for part in dest):
+        return True
+    pid = pid_of(dest, dest)
+    return isinstance(pid, Pid) or (pid is None and dest is not None)
+
+
 class Pid:
     """A process, anywhere: its node, the node's incarnation (`creation`) and a serial never used twice there."""
 

@@ -23,7 +23,7 @@ from typing import Any
 from beampy.core import tasks
 from beampy.core.current import current
 from beampy.core.functions import start_coroutine
-from beampy.core.ids import Pid, Ref
+from beampy.core.ids import Pid, Ref, is_destination, pid_of
 from beampy.core.links import Monitor
 from beampy.core.mailbox import LimitedMailbox
 from beampy.core.process import Process
@@ -86,14 +86,14 @@ class LocalNode:
         # Sends of a process on this thread take the fast path; no thread has the ident -1.
         self.fast_thread = -1 if copier is not None else self.thread
         self.spawned = 0  # and the last serial given
-        self._refs = itertools.count(1)
+        self.refs = itertools.count(1)
         tasks.install(loop)
 
     # identities and tables
 
     def new_ref(self) -> Ref:
         """A ref never used before on this node."""
-        return Ref(self.name, next(self._refs), self.creation)
+        return Ref(self.name, next(self.refs), self.creation)
 
     def new_pid(self) -> Pid:
         """A pid never used before on this node."""
@@ -125,7 +125,7 @@ class LocalNode:
             return None if pid is None else self.find(pid)
         if isinstance(dest, tuple) and len(dest) == 2 and dest[1] == self.name:
             return self.resolve(dest[0])
-        pid = getattr(dest, "pid", None)
+        pid = pid_of(dest)
         return self.find(pid) if isinstance(pid, Pid) else None
 
     def is_remote(self, dest: Any) -> bool:
@@ -134,7 +134,7 @@ class LocalNode:
             return bool(dest.node != self.name)
         if isinstance(dest, tuple) and len(dest) == 2:
             return bool(dest[1] != self.name)
-        pid = getattr(dest, "pid", None)
+        pid = pid_of(dest)
         return isinstance(pid, Pid) and pid.node != self.name
 
     def new_mailbox(self) -> deque[Any]:
@@ -365,14 +365,14 @@ class LocalNode:
             return target, target
         if isinstance(target, str):
             target = (target, self.name)
-        if isinstance(target, tuple) and len(target) == 2:
-            return target, self.registry.pids.get(target[0]) if target[1] == self.name else None
-        pid = getattr(target, "pid", target)
+        if not is_destination(target) or isinstance(target, Ref):
+            raise BadDestination(target)
+        pid = pid_of(target, target)
         if isinstance(pid, Pid):
             return pid, pid
-        if pid is None and target is not None:
+        if pid is None:
             return target, None  # a name of another kind, which nobody has now
-        raise BadDestination(target)
+        return target, self.registry.pids.get(target[0]) if target[1] == self.name else None
 
     def demonitor(self, process: Process, ref: Ref) -> bool:
         """No Down will come any more. False when the monitor had fired, or never was this process's."""

@@ -53,42 +53,26 @@ class Failed(NamedTuple):
 class Request(Handle[Any]):
     """A call in flight. Await it for the answer; see the module's docstring."""
 
-    __slots__ = (
-        "_asyncio_future_blocking",
-        "_bucket",
-        "_callbacks",
-        "_outcome",
-        "_process",
-        "_seen",
-        "_state",
-        "_waiter",
-        "dest",
-        "ref",
-        "target",
-    )
+    # Defaults on the class rather than slots: most of them never change, and a call makes one of these.
+    _asyncio_future_blocking: bool = False
+    _bucket: Bucket | None = None
+    _callbacks: list[tuple[Callable[[Any], object], Context | None]] | None = None
+    _outcome: Any = None
+    _seen = False
+    _state = WAITING
+    _waiter: Process | None = None
+    target: Process | None = None
 
     def __init__(self, process: Process, dest: Any, timeout: float | None) -> None:
         self._process = process
-        self._state = WAITING
-        self._outcome: Any = None
-        self._waiter: Process | None = None
-        self._callbacks: list[tuple[Callable[[Any], object], Context | None]] | None = None
-        self._asyncio_future_blocking = False
-        self._seen = False
-        self._bucket: Bucket | None = None
         self.dest = dest
         node = process.node
-        self.ref = ref = node.new_ref()
+        self.ref = ref = Ref(node.name, next(node.refs), node.creation)
         target = dest._local if dest.__class__ is Pid else None
         if target is None or target.node is not node:
             target = node.resolve(dest)
-            if target is None:
-                self.target = None
-                self._fail(NodeDown(dest) if node.is_remote(dest) else NoProcess(dest))
-                return
-        if target is process:
-            self.target = None
-            self._fail(CallingSelf(dest))
+        if target is None or target is process:
+            self._fail(CallingSelf(dest) if target else NodeDown(dest) if node.is_remote(dest) else NoProcess(dest))
             return
         self.target = target
         ref._holder = self
@@ -145,8 +129,7 @@ class Request(Handle[Any]):
             self._bucket.pop(self, None)
         waiter = self._waiter
         if waiter is not None:
-            self._waiter = None
-            waiter._fut_waiter = None
+            self._waiter = waiter._fut_waiter = None
             waiter._scheduler.push(waiter)
         if self._callbacks:
             loop = self.get_loop()
@@ -157,15 +140,15 @@ class Request(Handle[Any]):
     # how it is waited for
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        self._seen = True
         if self._state == WAITING:
             self._asyncio_future_blocking = True
             try:
                 yield self
             except BaseException:
+                self._seen = True
                 self.cancel()  # whoever waited is gone: the answer would be for nobody
                 raise
-        return self.result()
+        return self._outcome if self._state == ANSWERED else self.result()
 
     def result(self, timeout: float | None = None) -> Any:
         self._seen = True

@@ -132,7 +132,11 @@ class Scheduler:
                     if isinstance(error, (KeyboardInterrupt, SystemExit)):
                         raise
                     continue
-                if out.__class__ is Request:
+                if out.__class__ is Request and process._interrupt is None and not out._state:
+                    out._asyncio_future_blocking = False
+                    out._waiter = process
+                    process._fut_waiter = out
+                elif out.__class__ is Request:
                     process._wait_for_request(out)
                 elif out is SELECT:
                     process._wait_selecting()

@@ -15,6 +15,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.current import current, here
+from beampy.core.ids import Ref
 from beampy.core.state import ANY, NOT_WAITING
 from beampy.errors import NotInNode, NotRegistered
 
@@ -40,6 +41,10 @@ def send(dest: Any, message: Any) -> None:
     except (AttributeError, LookupError):  # no pid, or no process of its own
         return _send_slowly(dest, message)
     if to is None or to.node is not me.node or me._thread != get_ident():
+        if dest.__class__ is Ref and me._thread == get_ident() and dest.node == me.node.name:
+            if dest._holder is not None:
+                dest._holder.take_message(dest, message)  # the answer of a call
+            return None
         return _send_slowly(dest, message)
     if not to._waiting:
         box = to._mailbox

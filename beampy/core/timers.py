@@ -118,7 +118,7 @@ class Timers:
 
     def __init__(self, node: LocalNode) -> None:
         self.node = node
-        self.pending: dict[Ref, tuple[asyncio.TimerHandle, Process | None]] = {}
+        self.pending: dict[Ref, asyncio.TimerHandle] = {}
 
     def start(self, ref: Ref, seconds: float, dest: Any, message: Any) -> None:
         """Send `message` to `dest` in `seconds`.
@@ -126,13 +126,10 @@ class Timers:
         A timer to a pid goes when the process ends; a name is looked up when the time has come.
         """
         loop = self.node.loop
-        handle = loop.call_at(loop.time() + seconds, self._fire, ref, dest, message)
-        target: Process | None = None
-        if dest.__class__ is Pid:
-            target = self.node.find(dest)
-            if target is not None:
-                target.extras().own_timers().add(ref)
-        self.pending[ref] = (handle, target)
+        self.pending[ref] = loop.call_at(loop.time() + seconds, self._fire, ref, dest, message)
+        if dest.__class__ is Pid and (target := self.node.find(dest)) is not None:
+            target.extras().own_timers().add(ref)
+            ref._holder = target  # so that the timer can be taken off its list; nothing is ever sent to this ref
 
     def cancel(self, ref: Ref) -> float | None:
         """Seconds that were left, or None: it went off before, or never was."""
@@ -143,14 +140,16 @@ class Timers:
         return max(0.0, entry.when() - self.node.loop.time())
 
     def close(self) -> None:
-        for handle, _ in self.pending.values():
+        for handle in self.pending.values():
             handle.cancel()
         self.pending.clear()
 
     def _forget(self, ref: Ref) -> asyncio.TimerHandle | None:
-        handle, target = self.pending.pop(ref, (None, None))
-        if target is not None and target._extras is not None and target._extras.timers:
-            target._extras.timers.discard(ref)
+        handle = self.pending.pop(ref, None)
+        if handle is not None and ref._holder is not None:
+            extras, ref._holder = ref._holder._extras, None
+            if extras is not None and extras.timers:
+                extras.timers.discard(ref)
         return handle
 
     def _fire(self, ref: Ref, dest: Any, message: Any) -> None:
