@@ -1,6 +1,7 @@
 """beampy: Erlang-style processes for Python. `import beampy as bp` and use the names below.
 
-Importing it loads the standard library only; each name is loaded when it is first used (PEP 562).
+Importing it loads the standard library only; each name is loaded when it is first used (PEP 562). The two lists say
+the same thing twice, once to type checkers and once to Python; a test holds them together.
 """
 
 from __future__ import annotations
@@ -9,30 +10,107 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beampy import errors as errors
     from beampy.api import alias as alias
+    from beampy.api import ancestors as ancestors
+    from beampy.api import cancel_timer as cancel_timer
+    from beampy.api import demonitor as demonitor
+    from beampy.api import exit as exit
+    from beampy.api import is_alive as is_alive
+    from beampy.api import link as link
+    from beampy.api import mailbox as mailbox
+    from beampy.api import monitor as monitor
+    from beampy.api import process_info as process_info
+    from beampy.api import processes as processes
+    from beampy.api import receive as receive
+    from beampy.api import register as register
+    from beampy.api import registered as registered
+    from beampy.api import request as request
+    from beampy.api import self as self
+    from beampy.api import send as send
+    from beampy.api import send_after as send_after
+    from beampy.api import set_label as set_label
     from beampy.api import spawn as spawn
+    from beampy.api import spawn_link as spawn_link
+    from beampy.api import spawn_monitor as spawn_monitor
+    from beampy.api import start_timer as start_timer
+    from beampy.api import trap_exit as trap_exit
+    from beampy.api import unalias as unalias
+    from beampy.api import unlink as unlink
+    from beampy.api import unregister as unregister
+    from beampy.api import whereis as whereis
+    from beampy.core.ids import Pid as Pid
+    from beampy.core.ids import Ref as Ref
+    from beampy.core.info import ProcessInfo as ProcessInfo
+    from beampy.core.signals import Crash as Crash
+    from beampy.core.signals import Down as Down
+    from beampy.core.signals import Exit as Exit
+    from beampy.core.signals import NodeDown as NodeDown
+    from beampy.core.signals import NodeUp as NodeUp
+    from beampy.core.signals import Timeout as Timeout
+    from beampy.handle import Handle as Handle
+    from beampy.otp import debug as debug
+    from beampy.otp import groups as groups
+    from beampy.otp import statem as statem
+    from beampy.otp.agent import Agent as Agent
+    from beampy.otp.child import ChildSpec as ChildSpec
+    from beampy.otp.dynamic import DynamicSupervisor as DynamicSupervisor
+    from beampy.otp.gen import IGNORE as IGNORE
+    from beampy.otp.gen import Stop as Stop
+    from beampy.otp.gen import reply as reply
+    from beampy.otp.gen import stop as stop
+    from beampy.otp.partition import PartitionSupervisor as PartitionSupervisor
+    from beampy.otp.registry import Registry as Registry
+    from beampy.otp.server import NOREPLY as NOREPLY
+    from beampy.otp.server import NoReply as NoReply
+    from beampy.otp.server import Reply as Reply
+    from beampy.otp.server import Server as Server
+    from beampy.otp.statem import StateMachine as StateMachine
+    from beampy.otp.stream import async_stream as async_stream
+    from beampy.otp.supervisor import Supervisor as Supervisor
+    from beampy.otp.task import Task as Task
+    from beampy.otp.task import callers as callers
+    from beampy.otp.task_supervisor import TaskSupervisor as TaskSupervisor
+    from beampy.otp.typed import call as call
+    from beampy.otp.typed import cast as cast
+    from beampy.runtime import Node as Node
+    from beampy.runtime import run as run
+    from beampy.runtime import start as start
 
 _HOMES = {
     "beampy.api": (
-        "alias ancestors cancel_timer demonitor exit is_alive link mailbox monitor process_info processes receive "
-        "register registered request self send send_after set_label spawn spawn_link spawn_monitor start_timer "
-        "trap_exit unalias unlink unregister whereis"
+        "alias ancestors cancel_timer demonitor exit is_alive link mailbox monitor process_info processes "
+        "receive register registered request self send send_after set_label spawn spawn_link spawn_monitor "
+        "start_timer trap_exit unalias unlink unregister whereis "
     ),
-    "beampy.runtime": "Node run start",
-    "beampy.handle": "Handle",
     "beampy.core.ids": "Pid Ref",
     "beampy.core.info": "ProcessInfo",
     "beampy.core.signals": "Crash Down Exit NodeDown NodeUp Timeout",
-    "beampy.otp.gen": "IGNORE Stop reply stop",
-    "beampy.otp.typed": "call cast",
+    "beampy.handle": "Handle",
+    "beampy.otp.agent": "Agent",
     "beampy.otp.child": "ChildSpec",
-    "beampy.otp.supervisor": "Supervisor",
+    "beampy.otp.dynamic": "DynamicSupervisor",
+    "beampy.otp.gen": "IGNORE Stop reply stop",
+    "beampy.otp.partition": "PartitionSupervisor",
+    "beampy.otp.registry": "Registry",
     "beampy.otp.server": "NOREPLY NoReply Reply Server",
+    "beampy.otp.statem": "StateMachine",
+    "beampy.otp.stream": "async_stream",
+    "beampy.otp.supervisor": "Supervisor",
+    "beampy.otp.task": "Task callers",
+    "beampy.otp.task_supervisor": "TaskSupervisor",
+    "beampy.otp.typed": "call cast",
+    "beampy.runtime": "Node run start",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
-_MODULES = ("errors", "otp", "testing")
+_MODULES = {
+    "debug": "beampy.otp.debug",
+    "errors": "beampy.errors",
+    "groups": "beampy.otp.groups",
+    "statem": "beampy.otp.statem",
+}
 
-__all__ = sorted([*_NAMES, "errors"])
+__all__ = sorted([*_NAMES, *_MODULES])
 __version__ = "0.1.0"
 
 
@@ -40,7 +118,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         value = getattr(importlib.import_module(_NAMES[name]), name)
     elif name in _MODULES:
-        value = importlib.import_module(f"beampy.{name}")
+        value = importlib.import_module(_MODULES[name])
     else:
         raise AttributeError(f"module 'beampy' has no attribute {name!r}")
     globals()[name] = value
