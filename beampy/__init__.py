@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from beampy.otp.gen import Stop as Stop
     from beampy.otp.gen import reply as reply
     from beampy.otp.gen import stop as stop
+    from beampy.otp.groups import GroupJoin as GroupJoin
+    from beampy.otp.groups import GroupLeave as GroupLeave
+    from beampy.otp.groups import Groups as Groups
     from beampy.otp.partition import PartitionSupervisor as PartitionSupervisor
     from beampy.otp.registry import Registry as Registry
     from beampy.otp.server import NOREPLY as NOREPLY
@@ -92,6 +95,7 @@ _HOMES = {
     "beampy.otp.dynamic": "DynamicSupervisor",
     "beampy.otp.gen": "IGNORE Stop reply stop",
     "beampy.otp.partition": "PartitionSupervisor",
+    "beampy.otp.groups": "GroupJoin GroupLeave Groups",
     "beampy.otp.registry": "Registry",
     "beampy.otp.server": "NOREPLY NoReply Reply Server",
     "beampy.otp.statem": "StateMachine",

@@ -25,7 +25,7 @@ from beampy.core.info import process_info as _info
 from beampy.core.mailbox import mailbox, receive
 from beampy.core.request import Request
 from beampy.core.send import send
-from beampy.core.signals import Down, Timeout
+from beampy.core.signals import Down, Timeout, safe_repr
 from beampy.errors import BadDestination, BadName, BadRef, NotInNode, NotInProcess, NotLocal, ProcessExit
 from beampy.handle import LOOP_CHECK, Handle, Pending, ThreadHandle
 
@@ -256,11 +256,13 @@ def exit(*args: Any) -> None:
         if to == me.pid:
             me.obey()
         return
+    if len(args) > 2:
+        raise TypeError(f"exit() takes a reason, or a pid and a reason, and {len(args)} arguments were given")
     reason = args[0] if args else "normal"
     if me.owns_current_task():
         raise ProcessExit(reason)
     _ask(me, lambda: me.begin_exit(reason) if me.alive else None)
-    raise asyncio.CancelledError(f"exit({reason!r}) of the task's process")
+    raise asyncio.CancelledError(f"exit({safe_repr(reason)}) of the task's process")
 
 
 def trap_exit(flag: bool = True) -> bool:

@@ -4,7 +4,7 @@
     ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
     ├ NotTaskOwner                       a task is its owner's to await, wait for, shut down and ignore
     ├ BadFunction, BadName, BadPattern,
-    │ BadDestination                     a wrong argument; also TypeError or ValueError
+    │ BadDestination, BadRef             a wrong argument; also TypeError or ValueError
     ├ NotLocal                           a question that only the process's own node can answer
     ├ NameTaken, NotRegistered           the registry says no
     │  └ AlreadyRegistered                 a unique key of a Registry is held
@@ -38,6 +38,25 @@ from __future__ import annotations
 
 from typing import Any
 
+SHOWN = 300  # characters of a value in a message
+
+
+def _shown(value: object) -> str:
+    """`repr(value)`, shortened. It never raises: an error can always be printed, whatever its fields are."""
+    try:
+        text = repr(value)
+    except Exception as broken:
+        text = f"<{type(value).__name__} whose repr() raised {type(broken).__name__}>"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def _said(value: object) -> str:
+    """`str(value)`; it never raises, either."""
+    try:
+        return str(value)
+    except Exception as broken:
+        return f"<{type(value).__name__} whose str() raised {type(broken).__name__}>"
+
 
 class BeampyError(Exception):
     """The root of everything beampy raises."""
@@ -64,16 +83,16 @@ class NotInNode(BeampyError, RuntimeError):
 class NotInProcess(BeampyError, RuntimeError):
     """A verb that needs a process of its own was used elsewhere, for example in a task."""
 
-    def __init__(self, verb: str, where: str = "here") -> None:
-        super().__init__(verb, where)
+    def __init__(self, verb: str, where: str = "here", do: str = "") -> None:
+        super().__init__(verb, where, do)
         self.verb = verb
         self.where = where
+        self.do = do or (
+            "Only a process reads its mailbox: spawn one, or receive in the process and hand the message to the task"
+        )
 
     def __str__(self) -> str:
-        return (
-            f"{self.verb}: {self.where} is not a process's own code. Only a process reads its mailbox: "
-            "spawn one, or receive in the process and hand the message to the task"
-        )
+        return f"{self.verb}: {self.where} is not a process's own code. {self.do}"
 
 
 class NotTaskOwner(BeampyError, RuntimeError):
@@ -87,9 +106,9 @@ class NotTaskOwner(BeampyError, RuntimeError):
 
     def __str__(self) -> str:
         if self.owner is None:
-            return f"{self.verb}: the task {self.task!r} is ignored: its value goes to nobody"
+            return f"{self.verb}: the task {_shown(self.task)} is ignored: its value goes to nobody"
         return (
-            f"{self.verb}: the task {self.task!r} belongs to {self.owner!r}, which has spawned it; only there its "
+            f"{self.verb}: the task {_shown(self.task)} belongs to {self.owner!r}, which has spawned it; only there its "
             "value can be had. Await it there and send the value on"
         )
 
@@ -128,17 +147,18 @@ class BadName(BeampyError, ValueError):
         self.rule = rule
 
     def __str__(self) -> str:
-        return f"{self.name!r} is no {self.kind} name: {self.rule}"
+        return f"{_shown(self.name)} is no {self.kind} name: {self.rule}"
 
 
 class BadPattern(BeampyError, TypeError):
     """A receive pattern that is neither a type, a predicate nor a tuple."""
 
     def __init__(self, pattern: object) -> None:
-        super().__init__(repr(pattern))
+        super().__init__(pattern)
+        self.pattern = pattern
 
     def __str__(self) -> str:
-        return f"receive: {self.args[0]} is no pattern: give a type, a predicate, or a tuple with `...` wildcards"
+        return f"receive: {_shown(self.pattern)} is no pattern: give a type, a predicate, or a tuple with `...` wildcards"
 
 
 class BadDestination(BeampyError, TypeError):
@@ -149,7 +169,19 @@ class BadDestination(BeampyError, TypeError):
         self.dest = dest
 
     def __str__(self) -> str:
-        return f"{self.dest!r} is no destination: give a pid, an alias, a registered name or (name, node)"
+        return f"{_shown(self.dest)} is no destination: give a pid, an alias, a registered name or (name, node)"
+
+
+class BadRef(BeampyError, TypeError):
+    """Something that is no Ref was given where a monitor, an alias or a timer is named."""
+
+    def __init__(self, verb: str, given: object) -> None:
+        super().__init__(verb, given)
+        self.verb = verb
+        self.given = given
+
+    def __str__(self) -> str:
+        return f"{self.verb}: {_shown(self.given)} is no ref: give what monitor, alias or send_after returned"
 
 
 class NameTaken(BeampyError, ValueError):
@@ -161,7 +193,7 @@ class NameTaken(BeampyError, ValueError):
         self.pid = pid
 
     def __str__(self) -> str:
-        return f"the name {self.name!r} is taken by {self.pid!r}"
+        return f"the name {_shown(self.name)} is taken by {self.pid!r}"
 
 
 class AlreadyRegistered(NameTaken):
@@ -172,7 +204,7 @@ class AlreadyRegistered(NameTaken):
         self.key = key
 
     def __str__(self) -> str:
-        return f"the key {self.key!r} is registered for {self.pid!r}"
+        return f"the key {_shown(self.key)} is registered for {self.pid!r}"
 
 
 class NotRegistered(BeampyError, LookupError):
@@ -183,7 +215,7 @@ class NotRegistered(BeampyError, LookupError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"no process is registered as {self.name!r} on this node"
+        return f"no process is registered as {_shown(self.name)} on this node"
 
 
 class ReceiveTimeout(BeampyError, TimeoutError):
@@ -206,7 +238,7 @@ class CallFailed(BeampyError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"call to {self.target!r} failed: {self.reason!r}"
+        return f"call to {_shown(self.target)} failed: {_shown(self.reason)}"
 
 
 class NoProcess(CallFailed):
@@ -216,14 +248,14 @@ class NoProcess(CallFailed):
         super().__init__(target, reason)
 
     def __str__(self) -> str:
-        return f"no process: {self.target!r} is not alive or not registered"
+        return f"no process: {_shown(self.target)} is not alive or not registered"
 
 
 class ServerExited(CallFailed):
     """The process ended before it answered; `reason` is its exit reason."""
 
     def __str__(self) -> str:
-        return f"{self.target!r} exited before it answered: {self.reason!s}"
+        return f"{_shown(self.target)} exited before it answered: {_said(self.reason)}"
 
 
 class CallTimeout(CallFailed, TimeoutError):
@@ -234,14 +266,14 @@ class CallTimeout(CallFailed, TimeoutError):
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"{self.target!r} did not answer within {self.seconds} s (the request may still be carried out)"
+        return f"{_shown(self.target)} did not answer within {self.seconds} s (the request may still be carried out)"
 
 
 class TaskTimeout(CallTimeout):
     """A task ran longer than its `timeout` and was stopped."""
 
     def __str__(self) -> str:
-        return f"the task {self.target!r} ran longer than {self.seconds} s and was stopped"
+        return f"the task {_shown(self.target)} ran longer than {self.seconds} s and was stopped"
 
 
 class CallingSelf(CallFailed):
@@ -251,7 +283,7 @@ class CallingSelf(CallFailed):
         super().__init__(target, reason)
 
     def __str__(self) -> str:
-        return f"{self.target!r} called itself; it would wait forever. Call the method directly"
+        return f"{_shown(self.target)} called itself; it would wait forever. Call the method directly"
 
 
 class NodeDown(CallFailed):
@@ -261,7 +293,7 @@ class NodeDown(CallFailed):
         super().__init__(target, reason)
 
     def __str__(self) -> str:
-        return f"no connection to the node of {self.target!r}"
+        return f"no connection to the node of {_shown(self.target)}"
 
 
 class StartFailed(BeampyError):
@@ -273,7 +305,15 @@ class StartFailed(BeampyError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.what} did not start: {self.reason!s}"
+        return f"{self.what} did not start: {_why_no_start(self.reason)}"
+
+
+def _why_no_start(reason: Any) -> str:
+    """A start's reason in words, through the supervisors that it passed."""
+    match reason:
+        case ("shutdown", ("failed_to_start_child", id, why)):
+            return f"its child {_shown(id)} did not start: {_why_no_start(why)}"
+    return _said(reason)
 
 
 class AlreadyStarted(StartFailed):
@@ -317,7 +357,7 @@ class Exited(BeampyError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.pid!r} ended: {self.reason!s}"
+        return f"{self.pid!r} ended: {_said(self.reason)}"
 
 
 class ChildError(BeampyError):
@@ -340,7 +380,7 @@ class ChildError(BeampyError):
             "already_present": "a stopped child has this id: restart_child starts it, delete_child makes room",
             "max_children": "the supervisor has as many children as it may have (max_children)",
         }
-        return f"child {self.id!r}: {known.get(self.why, self.why)}"
+        return f"child {_shown(self.id)}: {known.get(self.why, self.why)}"
 
 
 class BadSpec(BeampyError, ValueError):
@@ -352,7 +392,7 @@ class BadSpec(BeampyError, ValueError):
         self.spec = spec
 
     def __str__(self) -> str:
-        return self.problem if self.spec is None else f"{self.problem} (in {self.spec!r})"
+        return self.problem if self.spec is None else f"{self.problem} (in {_shown(self.spec)})"
 
 
 class BadReturn(BeampyError, TypeError):
@@ -412,4 +452,4 @@ class ProcessExit(BaseException):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"exit({self.reason!r})"
+        return f"exit({_shown(self.reason)})"

@@ -11,12 +11,12 @@ Inside a process a public call returns a plain fast awaitable with the same inte
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from beampy.errors import NotInNode
-import concurrent.futures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator

@@ -1,6 +1,6 @@
 """Two processes and their messages: spawn, send, receive, monitor.
 
-    python examples/01_ping_pong.py
+python examples/01_ping_pong.py
 """
 
 from __future__ import annotations

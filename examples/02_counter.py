@@ -1,6 +1,6 @@
 """A server with state: typed calls, a deadline, and what happens when it crashes.
 
-    python examples/02_counter.py
+python examples/02_counter.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A supervised program: two servers, one of which crashes, and a supervisor that heals it.
 
-    python examples/03_supervised.py
+python examples/03_supervised.py
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Board:
         table.add_column("worker")
         table.add_column("files", justify="right", min_width=6)
         table.add_column("words", justify="right", min_width=9)
-        table.add_column("event", min_width=46)
+        table.add_column("event", min_width=39)
         for name, (files, words, event) in self.rows.items():
             table.add_row(name, f"{files}", f"{words:,}", event)
         return table
@@ -185,10 +185,14 @@ async def calls(rounds: int) -> float:
     return rounds / seconds
 
 
-async def main(limit: int | None) -> None:
-    files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("**/*.py"))
-    files = [f for f in files if "site-packages" not in f.parts and f.is_file()][:limit]
+def source_files() -> list[Path]:
+    """The standard library's own."""
+    found = Path(sysconfig.get_paths()["stdlib"]).glob("**/*.py")
+    return sorted(path for path in found if "site-packages" not in path.parts and path.is_file())
 
+
+async def main(limit: int | None) -> None:
+    files = source_files()[:limit]
     console.rule("[bold]beampy[/]: the tour")
     console.print(f"Python {platform.python_version()}, node {bp.self().node}, one event loop, one thread\n")
 

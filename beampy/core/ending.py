@@ -172,19 +172,24 @@ def _report(process: Process, reason: Crash) -> None:
 
 
 def close(process: Process) -> None:
-    """Close the coroutine of a killed process, breaking through awaits in its cleanup."""
+    """Close the coroutine of a killed process, breaking through awaits in its cleanup.
+
+    From the innermost coroutine outwards: closing the outermost alone would end it while the inner ones, which
+    await in their cleanup, stay behind half closed.
+    """
     if process in process.node.zombies:
         return
-    for _ in range(CLOSE_TRIES):
+    tries = CLOSE_TRIES
+    while closable(process) and tries:
+        part = _innermost(process._coro)
         try:
-            process._context.run(process._coro.close)
-        except RuntimeError as eaten:
-            # "coroutine ignored GeneratorExit": it awaits in its cleanup, or eats the closing
-            if closable(process):
-                continue
-            log.error("%s: failed while it was closed", process, exc_info=eaten)
+            process._context.run(part.close)
         except BaseException as error:
-            log.error("%s: failed while it was closed", process, exc_info=error)
+            if _suspended(part):
+                tries -= 1  # "coroutine ignored GeneratorExit": it awaits in its cleanup, or eats the closing
+            else:
+                log.error("%s: failed while it was closed", process, exc_info=error)
+    if tries:
         process._context = NO_CONTEXT
         return
     process.node.zombies.append(process)
@@ -194,6 +199,19 @@ def close(process: Process) -> None:
         process,
         CLOSE_TRIES,
     )
+
+
+def _innermost(part: Any) -> Any:
+    """The innermost of the coroutines and generators that await each other, as far as they show."""
+    while True:
+        awaited = getattr(part, "cr_await", None) or getattr(part, "gi_yieldfrom", None)
+        if not _suspended(awaited):
+            return part
+        part = awaited
+
+
+def _suspended(part: Any) -> bool:
+    return (getattr(part, "cr_frame", None) or getattr(part, "gi_frame", None)) is not None
 
 
 def end(process: Process, reason: Any, value: Any, error: BaseException | None) -> None:

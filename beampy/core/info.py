@@ -68,6 +68,8 @@ def status(process: Process) -> str:
     """What the process is doing."""
     if not process.alive:
         return "exiting"
+    if process.get_coro() is None:
+        return "waiting"  # a guest: its task is asyncio's to look at
     if process.owns_current_task():
         return "running"
     if process._waiting or process._fut_waiter is not None:

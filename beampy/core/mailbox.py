@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from inspect import CO_COROUTINE
 from itertools import chain
 from types import coroutine
 from typing import Any, TypeVar, overload
@@ -58,7 +59,8 @@ def matcher(pattern: Any) -> Matcher:
         return lambda message: isinstance(message, pattern)
     if isinstance(pattern, tuple):
         return _tuple_matcher(pattern)
-    if callable(pattern):
+    # The coroutine of an async predicate would be true of everything.
+    if callable(pattern) and not getattr(getattr(pattern, "__code__", None), "co_flags", 0) & CO_COROUTINE:
         return pattern  # type: ignore[no-any-return]
     raise BadPattern(pattern)
 
@@ -79,7 +81,14 @@ def _part_matcher(part: Any) -> Matcher:
         return lambda value: value is part or isinstance(value, part)
     if isinstance(part, tuple):
         return _tuple_matcher(part)
-    return lambda value: bool(value is part or value == part)
+    return lambda value: value is part or _equal(value, part)
+
+
+def _equal(value: Any, part: Any) -> bool:
+    try:
+        return bool(value == part)
+    except Exception:  # an == of its own, such as an array's: what cannot be compared is not what was asked for
+        return False
 
 
 def _remembered(pattern: Any) -> Any:

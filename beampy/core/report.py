@@ -27,7 +27,7 @@ def crash_report(process: Process, reason: Any) -> str:
     ]
     if extras is not None and extras.name:
         lines.append(f"  registered name: {extras.name}")
-    if extras is not None and extras.label:
+    if extras is not None and extras.label is not None:
         lines.append(f"  label:           {safe_repr(extras.label)}")
     lines.append(f"  initial call:    {process.initial_call()}")
     ancestors = []

@@ -18,9 +18,11 @@ import copy
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from beampy.core.ids import Pid, Ref
+from beampy.core.ids import Pid, Ref, is_destination
 from beampy.core.signals import NOCONNECTION, NOPROC, Crash
 from beampy.errors import (
+    BadDestination,
+    BeampyError,
     CallingSelf,
     CallTimeout,
     NodeDown,
@@ -72,13 +74,20 @@ class Request(Handle[Any]):
         if target is None or target.node is not node:
             target = node.resolve(dest)
         if target is None or target is process:
-            self._fail(CallingSelf(dest) if target else NodeDown(dest) if node.is_remote(dest) else NoProcess(dest))
+            self._fail(self._unreachable(dest) if target is None else CallingSelf(dest))
             return
         self.target = target
         ref._holder = self
         target.watched(ref, process.pid)
         if timeout is not None:
             self._bucket = node.deadlines.add(timeout, self)
+            if timeout <= 0:
+                self.__class__ = Poll
+
+    def _unreachable(self, dest: Any) -> BeampyError:
+        if not is_destination(dest) or isinstance(dest, Ref):
+            return BadDestination(dest)
+        return NodeDown(dest) if self._process.node.is_remote(dest) else NoProcess(dest)
 
     # how it settles
 
@@ -158,7 +167,7 @@ class Request(Handle[Any]):
         if state == FAILED:
             raise self._outcome
         if state == CANCELLED:
-            raise (asyncio.CancelledError() if self._outcome is None else asyncio.CancelledError(self._outcome))
+            raise self._make_cancelled_error()
         if timeout is not None or not self._asyncio_future_blocking:
             raise blocking("result")
         raise asyncio.InvalidStateError("the call has no answer yet")
@@ -170,6 +179,10 @@ class Request(Handle[Any]):
         if self._state != ANSWERED:
             self.result(timeout)
         return None
+
+    def _make_cancelled_error(self) -> asyncio.CancelledError:
+        """What asyncio.gather asks a cancelled future for."""
+        return asyncio.CancelledError() if self._outcome is None else asyncio.CancelledError(self._outcome)
 
     def done(self) -> bool:
         return self._state != WAITING
@@ -203,6 +216,16 @@ class Request(Handle[Any]):
     def __del__(self) -> None:
         if self._state == FAILED and not self._seen:
             log.error("nobody looked at the failure of a call to %r", self.dest, exc_info=self._outcome)
+
+
+class Poll(Request):
+    """A call with no time at all: what is not answered when it is awaited has timed out, as in Erlang."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        self.ring()
+        return super().__await__()
 
 
 def rebuilt(crash: Crash, pid: Pid) -> BaseException:

@@ -15,9 +15,9 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.current import current, here
-from beampy.core.ids import Ref
+from beampy.core.ids import Ref, is_destination
 from beampy.core.state import ANY, NOT_WAITING
-from beampy.errors import NotInNode, NotRegistered
+from beampy.errors import BadDestination, NotInNode, NotRegistered
 
 if TYPE_CHECKING:
     from beampy.core.process import Process
@@ -75,6 +75,8 @@ def _send_slowly(dest: Any, message: Any) -> None:
         return
     if isinstance(dest, str) and dest not in node.registry.pids:
         raise NotRegistered(dest)
+    if not is_destination(dest):
+        raise BadDestination(dest)
     try:
         node.loop.call_soon_threadsafe(_send_from_thread, me, dest, message)
     except RuntimeError:

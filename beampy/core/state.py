@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.extras import UNSET, Extras
+from beampy.core.signals import safe_repr
 
 if TYPE_CHECKING:
     from collections import deque
@@ -110,8 +111,10 @@ class State:
     def describe(self) -> str:
         """Its registered name or label, else the function it runs."""
         extras = self._extras
-        if extras is not None and (extras.name or extras.label):
-            return str(extras.name or extras.label)
+        if extras is not None and extras.name is not None:
+            return extras.name
+        if extras is not None and extras.label is not None:
+            return extras.label if isinstance(extras.label, str) else safe_repr(extras.label)
         return self.initial_call()
 
     def serial(self) -> int:

@@ -1,27 +1,61 @@
 """What a behaviour answers about itself: state, suspension, tracing, statistics. OTP's `sys`, the server's side.
 
-A behaviour's loop owns a Control and hands it every System message. The client functions are `otp/debug.py`.
+A behaviour's loop owns a Control, hands it every System message and, while somebody is `watching`, tells it of every
+event. The client functions are `otp/debug.py`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from beampy import api
 from beampy.core.signals import Exit
 from beampy.otp import gen
 from beampy.otp.messages import Call, System
 
+if TYPE_CHECKING:
+    from beampy.core.ids import Pid
+
 log = logging.getLogger("beampy.otp")
 
+LOGGED = 10  # events that `log` keeps unless told how many, as sys:log
+
 Trace = Callable[[str, Any], object]
-"""A tracer of one behaviour: trace(event, detail); events "in", "out", "noreply", "state", "stop"."""
+"""A tracer of one behaviour: trace(event, detail); events "in", "out", "noreply", "state", "stop".
+
+It runs in the behaviour's process. One that returns "done", or raises, is taken off.
+"""
+
+
+class Status(NamedTuple):
+    """What `debug.get_status` tells of a behaviour."""
+
+    pid: Pid
+    name: str | None
+    behaviour: str
+    """Its class, as its label says."""
+    status: Literal["running", "suspended"]
+    parent: Pid | None
+    """Who started it with a link: whose end is its end."""
+    tracers: int
+    state: Any
+
+
+class Statistics(NamedTuple):
+    """What was counted since `debug.statistics(server, True)`."""
+
+    seconds: float
+    reductions: int
+    """How many times the process was resumed."""
+    messages_in: int
+    messages_out: int
 
 
 class Behaviour(Protocol):
-    """What a Control needs of its behaviour."""
+    """What a Control needs of its behaviour; `parent`, where it has one, is obeyed while it is suspended, too."""
 
     def system_state(self) -> Any:
         """The state, as the user's code knows it."""
@@ -33,40 +67,60 @@ class Behaviour(Protocol):
         """Terminate in order for `reason`; does not return."""
 
 
+class Counts:
+    """Running statistics, and where they began."""
+
+    __slots__ = ("began", "messages_in", "messages_out", "steps")
+
+    def __init__(self) -> None:
+        me = api.self_process()
+        self.began = me.node.loop.time()
+        self.steps = me._steps
+        self.messages_in = 0
+        self.messages_out = 0
+
+    def now(self) -> Statistics:
+        """The statistics so far."""
+        me = api.self_process()
+        seconds = me.node.loop.time() - self.began
+        return Statistics(seconds, me._steps - self.steps, self.messages_in, self.messages_out)
+
+
 class Control:
     """The system side of one behaviour."""
 
-    __slots__ = ("counting", "messages_in", "messages_out", "suspended", "tracers")
+    __slots__ = ("counts", "recent", "suspended", "tracers", "watching")
 
     def __init__(self) -> None:
         self.suspended = False
         self.tracers: tuple[Trace, ...] = ()
-        self.counting = False
-        self.messages_in = 0
-        self.messages_out = 0
-
-    @property
-    def watching(self) -> bool:
+        self.recent: deque[tuple[str, Any]] | None = None
+        self.counts: Counts | None = None
+        self.watching = False
         """Whether anybody wants to hear of events: loops ask before they tell."""
-        return self.counting or bool(self.tracers)
 
     def tell(self, event: str, detail: Any) -> None:
-        """Count and trace one event. A tracer that fails is taken off."""
-        if event == "in":
-            self.messages_in += 1
-        elif event == "out":
-            self.messages_out += 1
+        """Count, keep and trace one event. A System message is none: looking is not to be seen."""
+        if detail.__class__ is System:
+            return
+        if self.counts is not None:
+            self.counts.messages_in += event == "in"
+            self.counts.messages_out += event == "out"
+        if self.recent is not None:
+            self.recent.append((event, detail))
         for trace in self.tracers:
             try:
-                trace(event, detail)
+                done = trace(event, detail)
             except Exception:
                 log.exception("a tracer failed and is taken off")
-                self.tracers = tuple(t for t in self.tracers if t is not trace)
+                done = "done"
+            if isinstance(done, str) and done == "done":
+                self._untrace(trace)
 
     async def handle(self, behaviour: Behaviour, message: System) -> None:
         """Answer one System message, and while suspended all that come."""
         await self._answer(behaviour, message)
-        parent = behaviour.parent if hasattr(behaviour, "parent") else None
+        parent = getattr(behaviour, "parent", None)
         while self.suspended:
             next_message = await api.receive(lambda m: isinstance(m, System) or _is_end(m, parent))
             if isinstance(next_message, System):
@@ -80,11 +134,9 @@ class Control:
             await behaviour.system_stop(message.arg)
             return
         try:
-            answer = await self._do(behaviour, message.op, message.arg)
-        except Exception as error:
+            gen.reply(to, await self._do(behaviour, message.op, message.arg))
+        except Exception as error:  # also of an answer that cannot travel: to be asked never ends a behaviour
             gen.reply_error(to, error)
-        else:
-            gen.reply(to, answer)
 
     async def _do(self, behaviour: Behaviour, op: str, arg: Any) -> Any:
         match op:
@@ -96,35 +148,62 @@ class Control:
                     state = await state
                 behaviour.system_replace(state)
                 return state
-            case "suspend":
-                self.suspended = True
-            case "resume":
-                self.suspended = False
+            case "get_status":
+                return self._status(behaviour)
+            case "suspend" | "resume":
+                self.suspended = op == "suspend"
+                return None
             case "trace":
-                if arg is None:
-                    self.tracers = ()
-                else:
+                if arg not in self.tracers:
                     self.tracers = (*self.tracers, arg)
+                self._look()
+                return None
+            case "no_trace":
+                return self._untrace(arg)
             case "statistics":
                 return self._statistics(arg)
-            case _:
-                raise ValueError(f"unknown system request {op!r}")
+            case "log":
+                return self._log(arg)
+        raise ValueError(f"unknown system request {op!r}")
+
+    def _look(self) -> None:
+        self.watching = bool(self.tracers) or self.recent is not None or self.counts is not None
+
+    def _untrace(self, tracer: Trace | None) -> bool:
+        """Take off one tracer, or all. Whether there was one."""
+        left = tuple(t for t in self.tracers if tracer is not None and t != tracer)
+        taken = len(left) < len(self.tracers)
+        self.tracers = left
+        self._look()
+        return taken
+
+    def _statistics(self, arg: Any) -> Statistics | None:
+        if arg is True or arg is False:
+            self.counts = Counts() if arg else None
+            self._look()
+            return None
+        return None if self.counts is None else self.counts.now()
+
+    def _log(self, arg: Any) -> list[tuple[str, Any]] | None:
+        if arg == "get":
+            return list(self.recent or ())
+        most = LOGGED if arg is True else int(arg)
+        self.recent = deque(self.recent or (), most) if most > 0 else None
+        self._look()
         return None
 
-    def _statistics(self, arg: Any) -> Any:
-        if arg is True:
-            self.counting, self.messages_in, self.messages_out = True, 0, 0
-            return None
-        if arg is False:
-            self.counting = False
-            return None
+    def _status(self, behaviour: Behaviour) -> Status:
         me = api.self_process()
-        return {
-            "counting": self.counting,
-            "messages_in": self.messages_in,
-            "messages_out": self.messages_out,
-            "reductions": me._steps,
-        }
+        extras = me.extras()
+        return Status(
+            pid=me.pid,
+            name=extras.name,
+            behaviour=str(extras.label),
+            status="suspended" if self.suspended else "running",
+            parent=getattr(behaviour, "parent", None),
+            tracers=len(self.tracers),
+            state=behaviour.system_state(),
+        )
 
 
 def _is_end(message: Any, parent: Any) -> bool:

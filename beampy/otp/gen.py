@@ -12,10 +12,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from beampy import api
-from beampy.core.current import here
+from beampy.core.current import current, here
 from beampy.core.extras import Become
 from beampy.core.report import crash_report
 from beampy.core.request import Failed, Request
@@ -26,6 +26,8 @@ from beampy.errors import (
     CallTimeout,
     NameTaken,
     NoProcess,
+    NotRegistered,
+    ProcessExit,
     ServerExited,
     StartFailed,
     StartIgnored,
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from beampy.handle import Handle
 
 log = logging.getLogger("beampy.otp")
+
+get_current = current.get
 
 CALL_TIMEOUT = 5.0  # seconds, as gen_server:call/2
 
@@ -104,15 +108,16 @@ class Ready:
         self._answer(None)
 
     def refuse(self, reason: Any) -> None:
-        """Init says no. The starter gets the error and is not linked any more."""
+        """Init says no. The starter gets the error and is not linked any more. After an answer it does nothing."""
         error: StartFailed
         if isinstance(reason, Ignore):
             error = StartIgnored(self._what)
         else:
             error = reason if isinstance(reason, StartFailed) else StartFailed(self._what, reason)
-        if self._ref is not None and self._link:
-            api.unlink(self._starter)
-        self._answer(error)
+        if self._ref is not None:
+            if self._link:
+                api.unlink(self._starter)
+            self._answer(error)
 
     @property
     def answered(self) -> bool:
@@ -125,24 +130,39 @@ class Ready:
             api.send(ref, Ack(error))
 
 
+class Claim(Protocol):
+    """A name of another kind than the node's own, such as a key of a Registry: `reg.via(key)`."""
+
+    def claim(self) -> None:
+        """Give it to the current process, or raise NameTaken."""
+
+
+Name = str | Claim
+
+
 class Begin(NamedTuple):
     """The first message of a behaviour: where to send the acknowledgement."""
 
     ref: Ref
 
 
-async def _born(what: str, starter: Pid, link: bool, name: str | None, loop: Loop, args: tuple[Any, ...]) -> Any:
+async def _born(what: str, starter: Pid, link: bool, name: Name | None, loop: Loop, args: tuple[Any, ...]) -> Any:
     api.set_label(what)
     begin: Begin = await api.receive()
     ready = Ready(what, starter, begin.ref, link)
     try:
         if name is not None:
-            api.register(name, api.self())
-        return await loop(ready, *args)
-    except NameTaken as taken:
-        if ready.answered or taken.name != name:
+            try:
+                _claim(name)
+            except NameTaken as taken:
+                ready.refuse(AlreadyStarted(what, taken.pid))
+                return None
+        goes_on = await loop(ready, *args)
+    except Stop as stop:
+        if ready.answered:
             raise
-        ready.refuse(AlreadyStarted(what, taken.pid))
+        ready.refuse(stop.reason)
+        api.exit(stop.reason)
     except Exception as error:
         if ready.answered:
             raise
@@ -150,9 +170,19 @@ async def _born(what: str, starter: Pid, link: bool, name: str | None, loop: Loo
         crash = Crash.of(error)
         ready.refuse(crash)
         api.exit(crash)
-    finally:
-        if not ready.answered:
-            ready.refuse("its init ended without saying that it is ready")
+    except ProcessExit as left:
+        ready.refuse(left.reason)
+        raise
+    # Of an exit signal or a kill during init the starter hears by its monitor; a killed process can say nothing.
+    ready.refuse("its init ended without saying that it is ready")
+    return goes_on
+
+
+def _claim(name: Name) -> None:
+    if isinstance(name, str):
+        api.register(name, api.self())
+    else:
+        name.claim()
 
 
 @api.timed
@@ -161,7 +191,7 @@ async def start(
     *args: Any,
     what: str,
     link: bool = False,
-    name: str | None = None,
+    name: Name | None = None,
     timeout: float | None = None,
 ) -> Pid:
     """Start a behaviour and wait until its init is done. Its pid.
@@ -181,6 +211,8 @@ async def start(
         raise StartTimeout(what, timeout or 0) from None
     except (ServerExited, NoProcess) as gone:
         raise StartFailed(what, gone.reason) from None
+    except GeneratorExit:  # the starter was killed: it can do nothing more, and the link does what is to be done
+        raise
     except BaseException:
         api.exit(pid, "kill")  # whoever started it is gone
         raise
@@ -196,13 +228,16 @@ async def start(
 
 def call(server: Any, request: Any, /, *, timeout: float | None = CALL_TIMEOUT) -> Handle[Any]:
     """Ask a server; the Handle of its answer. See `typed.call`, its public form."""
-    me = here("call")
+    try:
+        me = get_current()
+    except LookupError:
+        me = here("call")
     if me._thread != get_ident() and me.node.thread != get_ident():
         return api.submit(me, lambda: call(server, request, timeout=timeout), f"call to {server!r}")
     pending = Request(me, server, timeout)
     to = pending.target
     if to is not None:
-        api.send(to.pid, Call(pending.ref, me.pid, request))
+        api.send(to.pid, tuple.__new__(Call, (pending.ref, me.pid, request)))
     return pending
 
 
@@ -214,7 +249,10 @@ def cast(server: Any, request: Any, /) -> None:
     me = here("cast")
     if isinstance(server, str):
         server = (server, me.node.name)
-    api.send(server, Cast(request))
+    try:
+        api.send(server, Cast(request))
+    except NotRegistered:  # a key of a registry
+        return
 
 
 def reply(to: Call, value: Any) -> None:
@@ -245,7 +283,7 @@ async def stop(server: Any, reason: Any = "normal", timeout: float | None = None
     try:
         await pending
     except ServerExited as ended:
-        if ended.reason != reason:
+        if ended.reason is not reason and ended.reason != reason:
             raise
 
 

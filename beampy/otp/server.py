@@ -14,18 +14,19 @@ Benchmark: benchmarks/call.py.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from beampy import api
 from beampy.core.extras import Become
 from beampy.core.signals import Crash, Exit, safe_repr
-from beampy.errors import BadReturn
+from beampy.errors import BadReturn, ProcessExit
 from beampy.otp import gen
 from beampy.otp.control import Control
-from beampy.otp.gen import IGNORE, Ready, Stop
+from beampy.otp.gen import IGNORE, Name, Ready, Stop
 from beampy.otp.messages import Call, Cast, Method, System
+from beampy.otp.supervised import Supervised
 from beampy.otp.typed import Bound, make_client, marked_methods
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ class NoReply:
 
 NOREPLY = NoReply()
 
+INSTRUCTIONS = frozenset({NoReply, Reply, Stop})  # answers that tell the server something, by their exact class
 
-class Server:
+
+class Server(Supervised):
     """Subclass it, mark methods or override the callbacks, and start it.
 
     >>> class Counter(bp.Server):
@@ -98,7 +101,7 @@ class Server:
         """After the constructor. May return IGNORE, Stop(reason), or NoReply(then=…, timeout=…)."""
 
     async def handle_call(self, request: Any, from_: Call) -> Any:
-        """Answer a call: return the answer, Reply(…), NOREPLY (answer later with bp.reply), or Stop(reason, reply=…)."""
+        """Answer a call: return the answer, Reply(…), NOREPLY (bp.reply answers later), or Stop(reason, reply=…)."""
         raise NotImplementedError(f"{type(self).__name__} has no handle_call for {safe_repr(request)}")
 
     async def handle_cast(self, request: Any) -> Any:
@@ -124,13 +127,13 @@ class Server:
     # starting
 
     @classmethod
-    def start(cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Self]:
+    def start(cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Self]:
         """Start it, with no link. A client; `timeout` in seconds is for the constructor and init."""
         return _start(cls, args, kwargs, name, timeout, link=False)
 
     @classmethod
     def start_link(
-        cls, *args: Any, name: str | None = None, timeout: float | None = None, **kwargs: Any
+        cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Handle[Self]:
         """Start it, linked with the current process, which becomes its parent. A client."""
         return _start(cls, args, kwargs, name, timeout, link=True)
@@ -161,7 +164,7 @@ async def _start(
     cls: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    name: str | None,
+    name: Name | None,
     timeout: float | None,
     *,
     link: bool,
@@ -180,12 +183,13 @@ async def _live(ready: Ready, cls: type[Server], args: tuple[Any, ...], kwargs: 
 class Loop:
     """The loop of one server: takes messages, runs callbacks, and knows how it all ends."""
 
-    __slots__ = ("busy_with", "control", "parent", "server", "timeout")
+    __slots__ = ("busy_with", "control", "ending", "parent", "server", "timeout")
 
     def __init__(self, server: Any, parent: Pid | None) -> None:
         self.server = server
         self.parent = parent
         self.control = Control()
+        self.ending = False  # terminate runs, or has run
         self.timeout: float | None = None
         self.busy_with: Any = None
 
@@ -197,8 +201,9 @@ class Loop:
             ready.refuse(IGNORE)
             api.exit("normal")
         if isinstance(answer, Stop):
-            ready.refuse(answer.reason)
-            api.exit(answer.reason)
+            raise answer
+        if answer is not None and not isinstance(answer, NoReply):
+            raise self._bad_return("init", answer)
         ready()
         return answer
 
@@ -209,78 +214,78 @@ class Loop:
             first = None
             server, control = self.server, self.control
             methods = server._methods
-            receive = api.receive
+            receive, send = api.receive, api.send
             while True:
                 if self.timeout is None:
                     message = await receive()
                 else:
                     message = await receive(timeout=self.timeout, default=IDLE)
-                    self.timeout = None
+                    if message.__class__ is not System:  # to be looked at does not end the wait, as in OTP
+                        self.timeout = None
                 kind = message.__class__
                 self.busy_with = message
                 if control.watching:
                     control.tell("in", message)
                 if kind is Call:
                     request = message.request
-                    if request.__class__ is Method and (bound := methods.get(request.name)) is not None:
-                        await self._method(message, bound, request)
+                    bound = methods.get(request.name) if request.__class__ is Method else None
+                    try:
+                        if bound is None:
+                            answer = server.handle_call(request, message)
+                        else:
+                            answer = bound.fn(server, *request.args, **request.kwargs)
+                        if answer.__class__ is CoroutineType:
+                            answer = await answer
+                    except Exception as error:
+                        self._call_failed(message, bound, error)
                     else:
-                        await self._call(message)
+                        if control.watching or answer.__class__ in INSTRUCTIONS:
+                            await self._answered(message, answer)
+                        else:
+                            try:
+                                send(message.ref, answer)
+                            except EncodeError as error:  # what is wrong with the answer is the caller's to see
+                                gen.reply_error(message, error)
                 elif kind is Cast:
                     request = message.request
-                    if request.__class__ is Method and (bound := methods.get(request.name)) is not None:
-                        result = bound.fn(server, *request.args, **request.kwargs)
-                        answer = await result if bound.is_async else result
-                        if isinstance(answer, Stop):
-                            raise answer
-                    else:
+                    bound = methods.get(request.name) if request.__class__ is Method else None
+                    if bound is None:
                         await self._next("handle_cast", await _called(server.handle_cast(request)))
+                    else:
+                        answer = await _called(bound.fn(server, *request.args, **request.kwargs))
+                        if isinstance(answer, (Stop, NoReply)):  # any other value is the method's own business
+                            await self._next("handle_cast", answer)
                 elif kind is System:
                     await control.handle(self, message)
                 elif kind is Exit and self.parent is not None and message.pid == self.parent:
                     await self.system_stop(message.reason)
                 else:
                     await self._next("handle_info", await _called(server.handle_info(message)))
-                self.busy_with = message = request = answer = None  # an idle server keeps nothing of the last message
+                self.busy_with = message = request = answer = bound = (
+                    None  # an idle server keeps nothing of the last message
+                )
         except Stop as stop:
             await self.system_stop(stop.reason)
         except (asyncio.CancelledError, GeneratorExit):
             raise  # an exit signal or a kill: no terminate, as in OTP
+        except ProcessExit as left:
+            if self.ending:
+                raise
+            await self.system_stop(left.reason)
         except Exception as error:
-            await self._terminate(Crash.of(error))
+            if not self.ending:
+                await self._terminate(Crash.of(error))
             raise
 
-    async def _method(self, message: Call, bound: Bound, request: Method) -> None:
-        """A call of a marked method."""
-        try:
-            result = bound.fn(self.server, *request.args, **request.kwargs)
-            answer = await result if bound.is_async else result
-        except Stop as stop:
-            if stop.reply is not ...:
-                self._reply(message, stop.reply)
-            raise
-        except Exception as error:
-            gen.reply_error(message, error)
-            if isinstance(error, bound.mark.raises) or _did_not_fit(error):
-                return
-            raise
-        if answer.__class__ is NoReply or answer.__class__ is Reply or isinstance(answer, Stop):
-            await self._answered(message, answer)
-        else:
-            self._reply(message, answer)
-
-    async def _call(self, message: Call) -> None:
-        """A call of the OTP face."""
-        try:
-            answer = await _called(self.server.handle_call(message.request, message))
-        except Stop as stop:
-            if stop.reply is not ...:
-                self._reply(message, stop.reply)
-            raise
-        except Exception as error:
-            gen.reply_error(message, error)
-            raise
-        await self._answered(message, answer)
+    def _call_failed(self, message: Call, bound: Bound | None, error: Exception) -> None:
+        """A callback has raised: the caller is told, and the server goes on only from what was announced."""
+        if isinstance(error, Stop):
+            if error.reply is not ...:
+                self._reply(message, error.reply)
+            raise error
+        gen.reply_error(message, error)
+        if bound is None or not (isinstance(error, bound.mark.raises) or _did_not_fit(error)):
+            raise error
 
     async def _answered(self, message: Call, answer: Any) -> None:
         if isinstance(answer, Stop):
@@ -300,7 +305,10 @@ class Loop:
     def _reply(self, message: Call, value: Any) -> None:
         if self.control.watching:
             self.control.tell("out", (message, value))
-        api.send(message.ref, value)
+        try:
+            api.send(message.ref, value)
+        except EncodeError as error:
+            gen.reply_error(message, error)
 
     async def _next(self, callback: str, answer: Any) -> None:
         """What a callback's answer asks for: continue, an idle timeout, or the end."""
@@ -308,16 +316,19 @@ class Loop:
             if isinstance(answer, Stop):
                 raise answer
             if not isinstance(answer, NoReply):
-                raise BadReturn(
-                    f"{type(self.server).__name__}.{callback}",
-                    safe_repr(answer),
-                    "None, NoReply(…) or Stop(reason)",
-                )
+                raise self._bad_return(callback, answer)
             self.timeout = answer.timeout
             if answer.then is ...:
                 return
             callback = "handle_continue"
             answer = await _called(self.server.handle_continue(answer.then))
+
+    def _bad_return(self, callback: str, answer: Any) -> BadReturn:
+        return BadReturn(
+            f"{type(self.server).__name__}.{callback}",
+            safe_repr(answer),
+            "None, NoReply(…) or Stop(reason)",
+        )
 
     # the end
 
@@ -329,7 +340,12 @@ class Loop:
         gen.finish(reason)
 
     async def _terminate(self, reason: Any) -> None:
-        await _called(self.server.terminate(reason))
+        """Run terminate, once. What it raises is the reason in place of the other one."""
+        self.ending = True
+        try:
+            await _called(self.server.terminate(reason))
+        except (Stop, ProcessExit) as left:
+            gen.finish(left.reason)
 
     # system
 
@@ -339,8 +355,9 @@ class Loop:
 
     def system_replace(self, state: Any) -> None:
         """Put other attributes in their place."""
+        attributes = dict(state)  # what is no dict is refused before the old state is gone
         vars(self.server).clear()
-        vars(self.server).update(state)
+        vars(self.server).update(attributes)
 
     def _note(self) -> dict[str, str]:
         note = {"server": type(self.server).__qualname__}
@@ -366,7 +383,7 @@ def described(message: Any) -> str:
 
 async def _called(result: Any) -> Any:
     """A callback's answer, whether it is `async def` or `def`."""
-    return await result if inspect.isawaitable(result) else result
+    return await result if result.__class__ is CoroutineType else result
 
 
 def _did_not_fit(error: Exception) -> bool:

@@ -10,6 +10,7 @@ checked wherever they are made.
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from beampy.core.functions import describe
@@ -28,6 +29,8 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 MARK = "__beampy_method__"
+
+new = tuple.__new__  # a NamedTuple without its constructor's argument handling: a call makes two
 
 Errors = type[Exception] | tuple[type[Exception], ...]
 
@@ -117,11 +120,11 @@ def _mark(fn: Any, mark: Mark) -> Any:
     return fn
 
 
-class Bound(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bound:
     """A marked method as the server's loop uses it."""
 
     fn: Callable[..., Any]
-    is_async: bool
     mark: Mark
 
 
@@ -134,7 +137,7 @@ def marked_methods(cls: type) -> dict[str, Bound]:
             if mark is None and name in found and inspect.isfunction(fn):
                 mark = found[name].mark
             if mark is not None:
-                found[name] = Bound(fn, inspect.iscoroutinefunction(fn), mark)
+                found[name] = Bound(fn, mark)
     return found
 
 
@@ -159,7 +162,7 @@ class Client(Generic[R]):
         from beampy import api
         from beampy.errors import NotRegistered
 
-        pid = api.whereis(self.dest)
+        pid = api.whereis(self.dest) if isinstance(self.dest, str) else getattr(self.dest, "pid", None)
         if pid is None:
             raise NotRegistered(self.dest)
         return pid
@@ -174,7 +177,8 @@ class Client(Generic[R]):
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"{self.cls.__name__} has no method {name!r} that can be called from elsewhere; mark it with @bp.call or @bp.cast"
+            f"{self.cls.__name__} has no method {name!r} that can be called from elsewhere; "
+            "mark it with @bp.call or @bp.cast"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -213,7 +217,7 @@ def make_client(cls: type, dest: Any, timeout: float | None = gen.CALL_TIMEOUT) 
 
 def _call_method(name: str, bound: Bound) -> Callable[..., Any]:
     def method(self: Client[Any], *args: Any, **kwargs: Any) -> Handle[Any]:
-        return gen.call(self.dest, Method(name, args, kwargs), timeout=self._timeout)
+        return gen.call(self.dest, new(Method, (name, args, kwargs)), timeout=self._timeout)
 
     return _like(method, bound)
 

@@ -307,6 +307,26 @@ async def test_strict_copies_messages_and_refuses_what_cannot_travel() -> None:
     assert await harness.run(body, strict=True) == ([1], True)
 
 
+async def test_strict_answers_that_cannot_travel_are_the_callers_error() -> None:
+    class Lambdas(bp.Server):
+        @bp.call
+        def get(self) -> object:
+            return lambda: None
+
+        async def handle_call(self, request: object, from_: object) -> object:
+            return bp.Reply(lambda: None)
+
+    async def body() -> None:
+        server = await Lambdas.start()
+        with pytest.raises(bp.errors.EncodeError):
+            await server.get()
+        with pytest.raises(bp.errors.EncodeError):
+            await bp.call(server, "x")
+        assert bp.is_alive(server.pid)
+
+    await harness.run(body, strict=True)
+
+
 async def test_strict_calls_keep_the_errors_type() -> None:
     async def body() -> None:
         counter = await Counter.start()
@@ -491,9 +511,8 @@ def test_a_failure_that_nobody_looks_at_is_logged(caplog: pytest.LogCaptureFixtu
         del handle
     assert [r for r in caplog.records if "nobody looked" in r.message]
     caplog.clear()
-    with bp.start() as node:
-        with pytest.raises(ValueError):
-            node.run(fail).result(5)
+    with bp.start() as node, pytest.raises(ValueError, match="lost"):
+        node.run(fail).result(5)
     assert not caplog.records
 
 
