@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from beampy import api
 from beampy.core.extras import Become
 from beampy.core.signals import Crash, Exit, safe_repr
-from beampy.errors import BadReturn, ProcessExit
+from beampy.errors import BadReturn, EncodeError, ProcessExit
 from beampy.otp import gen
 from beampy.otp.control import Control
 from beampy.otp.gen import IGNORE, Name, Ready, Stop
