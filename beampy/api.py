@@ -43,7 +43,7 @@ ALIAS_MODES = ("explicit_unalias", "reply")
 MONITOR_ALIAS_MODES = ("explicit_unalias", "demonitor", "reply_demonitor")
 
 __all__ = [
-    "alias", "ancestors", "cancel_timer", "demonitor", "exit", "is_alive", "link", "mailbox", "monitor",
+    "alias", "ancestors", "cancel_timer", "demonitor", "exit", "is_alive", "link", "mailbox", "monitor", "node_pid",
     "process_info", "processes", "receive", "register", "registered", "request", "self", "self_process", "send",
     "send_after", "set_label", "spawn", "spawn_link", "spawn_monitor", "start_timer", "timed", "trap_exit",
     "unalias", "unlink", "unregister", "whereis",
@@ -106,6 +106,7 @@ def self_process() -> Process:
 
 def is_alive(pid: Pid) -> bool:
     """Whether a local process lives: not ended, and no exit signal is ending it. NotLocal for other nodes' pids."""
+    pid = _pid(pid)
     node = _local("is_alive", pid)
     process = node.find(pid)
     return process is not None and process.alive
@@ -123,6 +124,7 @@ def process_info(pid: Pid) -> ProcessInfo | None:
     >>> bp.process_info(bp.self()).message_queue_len
     0
     """
+    pid = _pid(pid)
     node = _local("process_info", pid)
     process = node.find(pid)
     return None if process is None else _ask(process, lambda: _info(process))
@@ -133,6 +135,13 @@ def ancestors() -> tuple[Pid, ...]:
     return _ancestors(here("ancestors"))
 
 
+def node_pid() -> Pid:
+    """Who speaks for the node itself: its exit signals say that the node stops."""
+    me = here("node_pid")
+    voice: Process = me.node.voice
+    return voice.pid
+
+
 def set_label(label: Any) -> None:
     """Describe the current process in reports and process_info."""
     here("set_label").extras().label = label
@@ -140,8 +149,6 @@ def set_label(label: Any) -> None:
 
 def _local(verb: str, pid: Pid) -> LocalNode:
     node = here(verb).node
-    if pid.__class__ is not Pid:
-        raise BadDestination(pid)
     if pid.node != node.name:
         raise NotLocal(verb, pid)
     return node

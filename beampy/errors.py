@@ -108,8 +108,8 @@ class NotTaskOwner(BeampyError, RuntimeError):
         if self.owner is None:
             return f"{self.verb}: the task {_shown(self.task)} is ignored: its value goes to nobody"
         return (
-            f"{self.verb}: the task {_shown(self.task)} belongs to {self.owner!r}, which has spawned it; only there its "
-            "value can be had. Await it there and send the value on"
+            f"{self.verb}: the task {_shown(self.task)} belongs to {self.owner!r}, which has spawned it; only there "
+            "its value can be had. Await it there and send the value on"
         )
 
 
@@ -158,7 +158,8 @@ class BadPattern(BeampyError, TypeError):
         self.pattern = pattern
 
     def __str__(self) -> str:
-        return f"receive: {_shown(self.pattern)} is no pattern: give a type, a predicate, or a tuple with `...` wildcards"
+        shown = _shown(self.pattern)
+        return f"receive: {shown} is no pattern: give a type, a predicate, or a tuple with `...` wildcards"
 
 
 class BadDestination(BeampyError, TypeError):

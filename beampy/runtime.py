@@ -29,6 +29,7 @@ from beampy.core.extras import UNSET
 from beampy.core.functions import describe
 from beampy.core.guest import Guest
 from beampy.core.ids import Pid, Ref, node_name
+from beampy.core.mailbox import ClosedMailbox
 from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
 from beampy.core.signals import Crash, Exit
 from beampy.errors import BeampyError, EncodeError, Exited, NotInNode, ProcessExit
@@ -99,6 +100,7 @@ class Node:
         )
         self._outside = Guest(node, node.new_pid(), None, "outside of any process")
         self._outside.extras().trap_exit = True
+        self._outside._mailbox = ClosedMailbox()  # nobody receives for it: the ends of what scripts link go nowhere
         node.voice = self._outside
 
     async def _close(self) -> None:

@@ -113,10 +113,10 @@ def kill(process: Process, reason: Any) -> None:
     if not running:
         waiter, process._fut_waiter = process._fut_waiter, None
         if waiter is not None:
-            if not isinstance(waiter, Request):
-                waiter.remove_done_callback(process._wakeup)
-            else:
+            if isinstance(waiter, Request) and waiter._waiter is process:
                 waiter._waiter = None
+            else:
+                waiter.remove_done_callback(process._wakeup)
             waiter.cancel()
         process._waiting = NOT_WAITING
         process._scheduler.push(process)
@@ -241,7 +241,7 @@ def end(process: Process, reason: Any, value: Any, error: BaseException | None) 
 
 
 def _release(process: Process, extras: Extras) -> None:
-    """Give up what the process held: tasks, timers, aliases, monitors."""
+    """Give up what the process held: tasks, timers, aliases, calls, monitors."""
     node = process.node
     if extras.exiting is not UNSET:
         node.deadlines.drop(node.exit_grace, process)
@@ -251,6 +251,8 @@ def _release(process: Process, extras: Extras) -> None:
         node.timers.cancel(ref)
     for ref in list(extras.aliases or ()):
         process.drop_alias(ref)
+    for request in list(extras.requests or ()):
+        request.cancel()
     monitors = extras.links.monitors
     for ref, monitor in monitors.items():
         target = monitor if isinstance(monitor, Pid) else monitor.target

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from beampy.core.ids import Pid, Ref
+    from beampy.core.request import Request
 
     Lineage = tuple[Pid, "Lineage | None"]
 
@@ -47,6 +48,7 @@ class Extras:
         "outcome",
         "quiet",
         "report_note",
+        "requests",
         "tasks",
         "timers",
         "trap_exit",
@@ -64,9 +66,16 @@ class Extras:
         self.outcome: tuple[Any, BaseException | None] | None = None
         self.quiet = False
         self.report_note: Callable[[], dict[str, str]] | None = None
+        self.requests: set[Request] | None = None  # calls that no deadline would end
         self.tasks: set[asyncio.Task[Any]] | None = None
         self.timers: set[Ref] | None = None
         self.trap_exit = False
+
+    def own_requests(self) -> set[Request]:
+        """The calls that nothing but the end of the process may end."""
+        if self.requests is None:
+            self.requests = set()
+        return self.requests
 
     def own_timers(self) -> set[Ref]:
         """The timers that go when the process ends."""

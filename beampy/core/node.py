@@ -457,8 +457,8 @@ class LocalNode:
             for process in roots:
                 if process.pid.serial not in asked:
                     asked.add(process.pid.serial)
-                    parent = process._lineage[0] if process._lineage else process.pid
-                    self.route_signal(ExitSignal(parent, process.pid, reason, False))
+                    voice = process.pid if self.voice is None else self.voice.pid
+                    self.route_signal(ExitSignal(voice, process.pid, reason, False))
             left = deadline - self.loop.time()
             if left <= 0 or not await self._any_ended(roots, left):
                 break

@@ -57,7 +57,10 @@ class Process(TaskSurface):
         """The mailbox in its searchable form."""
         box = self._mailbox
         if not isinstance(box, Mailbox):
-            box = self._mailbox = Mailbox(box or ())
+            plain, box = box, Mailbox(box or ())
+            self._mailbox = box
+            if plain:
+                plain.clear()  # the scheduler may be in the middle of a slice of it
         return box
 
     def owns_current_task(self) -> bool:
@@ -232,7 +235,10 @@ class Process(TaskSurface):
         if request.done():
             self._scheduler.push(self)
             return
-        request._waiter = self
+        if request._waiter is None:
+            request._waiter = self
+        else:  # another process waits for it already
+            request.add_done_callback(self._wakeup, context=self._context)
         self._fut_waiter = request
         if isinstance(self._interrupt, BaseException):
             request.cancel()

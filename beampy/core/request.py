@@ -81,6 +81,8 @@ class Request(Handle[Any]):
         target.watched(ref, process.pid)
         if timeout is not None:
             self._bucket = node.deadlines.add(timeout, self)
+        else:
+            process.extras().own_requests().add(self)
             if timeout <= 0:
                 self.__class__ = Poll
 
@@ -113,7 +115,11 @@ class Request(Handle[Any]):
 
     def ring(self) -> None:
         """The deadline."""
-        if self._state == WAITING:
+        if self._state != WAITING:
+            return
+        if self._process.dead:
+            self._settle(CANCELLED)  # nobody is left to hear of it
+        else:
             seconds = self._bucket.seconds if self._bucket is not None else 0.0
             self._fail(CallTimeout(self.dest, seconds))
 
@@ -136,6 +142,8 @@ class Request(Handle[Any]):
             self.target = None
         if self._bucket is not None:
             self._bucket.pop(self, None)
+        elif (extras := self._process._extras) is not None and extras.requests:
+            extras.requests.discard(self)
         waiter = self._waiter
         if waiter is not None:
             self._waiter = waiter._fut_waiter = None

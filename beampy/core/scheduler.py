@@ -119,7 +119,7 @@ class Scheduler:
                         if out is RECEIVE:
                             if process._interrupt is not None:
                                 process._interrupted_wait()
-                            elif box:
+                            elif process._mailbox:  # a selective receive may have put another one in the place of `box`
                                 process.resume_with_mailbox()
                             else:
                                 process._waiting = ANY

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
 
+FEW_BUCKETS = 64  # durations in use at once before empty buckets are looked for; most programs have under ten
+
 
 class Rings(Protocol):
     """What a deadline wakes."""
@@ -41,37 +43,42 @@ class Bucket(dict[Any, float]):
 
     def fire(self) -> None:
         """Ring what is due; then sleep until the next one, or go when there is none."""
-        self.handle = None
         now = self.loop.time() + self.owner.slack
         due = []
         for what, when in self.items():
             if when > now:
                 break
             due.append(what)
-        for what in due:
-            # An earlier ring may have dropped this one.
-            if self.pop(what, None) is not None:
-                what.ring()
-        if self:
-            self.handle = self.loop.call_at(next(iter(self.values())), self.fire)
-        else:
-            self.owner.buckets.pop(self.seconds, None)
+        try:
+            for what in due:
+                # An earlier ring may have dropped this one.
+                if self.pop(what, None) is not None:
+                    what.ring()
+        finally:
+            # Not before: a ring may have added to this very bucket.
+            if self:
+                self.handle = self.loop.call_at(next(iter(self.values())), self.fire)
+            elif self.owner.buckets.get(self.seconds) is self:
+                del self.owner.buckets[self.seconds]
 
 
 class Deadlines:
     """The buckets of one node."""
 
-    __slots__ = ("buckets", "loop", "slack")
+    __slots__ = ("buckets", "loop", "most", "slack")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.slack = 1e-6  # call_at may fire a clock's resolution early
         self.buckets: dict[float, Bucket] = {}
+        self.most = FEW_BUCKETS
 
     def add(self, seconds: float, what: Rings) -> Bucket:
         """`what.ring()` in `seconds`, unless it is popped from the returned bucket before."""
         bucket = self.buckets.get(seconds)
         if bucket is None:
+            if len(self.buckets) >= self.most:
+                self._sweep()
             bucket = self.buckets[seconds] = Bucket(self, seconds)
         bucket[what] = when = self.loop.time() + seconds
         if bucket.handle is None:
@@ -83,6 +90,15 @@ class Deadlines:
         bucket = self.buckets.get(seconds)
         if bucket is not None:
             bucket.pop(what, None)
+
+    def _sweep(self) -> None:
+        """Drop the empty buckets before their timers do: who computes each timeout gets a new bucket each time."""
+        for bucket in list(self.buckets.values()):
+            if not bucket:
+                if bucket.handle is not None:
+                    bucket.handle.cancel()
+                del self.buckets[bucket.seconds]
+        self.most = max(FEW_BUCKETS, 2 * len(self.buckets))
 
     def close(self) -> None:
         """Forget all of them."""

@@ -101,7 +101,8 @@ class Ready:
         self._starter = starter
         self._ref: Ref | None = ref
         self._link = link
-        self.parent: Pid | None = starter if link else None
+        # Whose exit ends it even when it traps exits: who is linked as its parent, or the node itself when it stops.
+        self.parent: Pid | None = starter if link else api.node_pid()
 
     def __call__(self) -> None:
         """Init is done: the starter goes on."""

@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 
+from beampy import Pid, Ref
 from beampy.core.ids import NO_NODE
 from beampy.core.signals import Crash, Down, Exit
-from beampy import Pid, Ref
 from beampy.testing import harness
 
 VECTORS = Path(__file__).with_name("vectors")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import beampy as bp
 from beampy.errors import BeampyError, ServerExited, StartFailed
 from beampy.testing import harness
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 NONE = "none"  # stands for a message that did not come, as in the probes
 
@@ -105,7 +107,7 @@ async def report(pid: bp.Pid) -> list[Any]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that no message tells of."""
     async with asyncio.timeout(harness.DEADLINE):
-        while not condition():  # noqa: ASYNC110 - what is waited for sends no event
+        while not condition():
             await asyncio.sleep(0.001)
 
 

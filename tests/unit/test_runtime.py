@@ -279,6 +279,27 @@ async def test_cancelling_node_run_ends_the_process() -> None:
         assert ends == ["ended"]
 
 
+@pytest.mark.parametrize("start", ["start", "start_link"])
+async def test_a_server_that_traps_exits_terminates_when_its_node_stops(start: str) -> None:
+    ends = []
+
+    class Trapping(bp.Server):
+        trap_exit = True
+
+        async def handle_info(self, message: object) -> None:
+            ends.append(message)
+
+        async def terminate(self, reason: object) -> None:
+            ends.append(reason)
+
+    loop = asyncio.get_running_loop()
+    async with bp.Node(shutdown_timeout=30):
+        await getattr(Trapping, start)()
+        began = loop.time()
+    assert ends == ["shutdown" if start == "start" else "normal"]
+    assert loop.time() - began < 15
+
+
 async def test_what_does_not_end_in_time_is_killed_and_named(caplog: pytest.LogCaptureFixture) -> None:
     async def stubborn() -> None:
         while True:
