@@ -81,10 +81,10 @@ class Request(Handle[Any]):
         target.watched(ref, process.pid)
         if timeout is not None:
             self._bucket = node.deadlines.add(timeout, self)
-        else:
-            process.extras().own_requests().add(self)
             if timeout <= 0:
                 self.__class__ = Poll
+        else:
+            process.extras().own_requests().add(self)
 
     def _unreachable(self, dest: Any) -> BeampyError:
         if not is_destination(dest) or isinstance(dest, Ref):
