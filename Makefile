@@ -24,7 +24,7 @@ EXTRAS_test  := examples,test
 EXTRAS_check := examples,test,check
 
 # The trees that the checkers read: those that hold Python files.
-CODE := $(foreach d,beampy nodes examples benchmarks,$(if $(shell find $(d) -name '*.py' 2>/dev/null | head -n 1),$(d)))
+CODE := $(foreach d,beampy nodes examples benchmarks tests/typing,$(if $(shell find $(d) -name '*.py' 2>/dev/null | head -n 1),$(d)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

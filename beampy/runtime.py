@@ -259,6 +259,20 @@ def _speaking(voice: Process) -> Iterator[None]:
 GC_THRESHOLDS = (10_000, 20, 50)  # Python's own are (700, 10, 10): for programs with few objects
 
 
+@overload
+def run(
+    main: Callable[..., Coroutine[Any, Any, T]],
+    /,
+    *args: Any,
+    name: str | None = ...,
+    tune_gc: bool = ...,
+    exit_grace: float = ...,
+    shutdown_timeout: float = ...,
+    strict: bool = ...,
+    max_mailbox: int | tuple[int, int] | None = ...,
+) -> T: ...
+@overload
+def run(main: type, /, *args: Any, name: str | None = ..., tune_gc: bool = ..., **options: Any) -> None: ...
 def run(main: Any, /, *args: Any, name: str | None = None, tune_gc: bool = True, **options: Any) -> Any:
     """Run a program: a node whose first process is `main(*args)`. Returns its value, raises its exception.
 
