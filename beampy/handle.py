@@ -141,8 +141,9 @@ class ThreadHandle(Handle[T]):
                 left = LOOP_CHECK if deadline is None else min(LOOP_CHECK, deadline - time.monotonic())
                 if left <= 0:
                     raise TimeoutError(f"{self._what} is not done after {timeout} s; it goes on")
+                closed = self._loop.is_closed()
                 concurrent.futures.wait((self._future,), left)
-                if self._loop.is_closed() and not self._future.done():
+                if closed and not self._future.done():
                     raise NotInNode(self._what)
         except KeyboardInterrupt:
             self.cancel()

@@ -20,6 +20,7 @@ import pickle
 import secrets
 import signal
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from beampy import api
@@ -33,7 +34,7 @@ from beampy.core.mailbox import ClosedMailbox
 from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
 from beampy.core.signals import Crash, Exit
 from beampy.errors import BeampyError, EncodeError, Exited, NotInNode, ProcessExit
-from beampy.handle import Handle, Pending
+from beampy.handle import Handle, Pending, ThreadHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -81,6 +82,7 @@ class Node:
         self._body: tuple[Guest, Token[Process]] | None = None
         self._thread: threading.Thread | None = None
         self._stop_asked: asyncio.Event | None = None
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()  # of the thread
 
     # life
 
@@ -216,23 +218,26 @@ class Node:
         return self._core.statistics()
 
     def stop(self) -> Handle[None]:
-        """End the node in order: see the module. A node of `start` also ends its thread."""
-        node = self._core
-        if self._stop_asked is None:
+        """End the node in order: see the module. Stopping it again waits for the same end.
+
+        A node of `start` also ends its thread.
+        """
+        if self._thread is None:
             return Pending(self._close())
-        thread, asked = self._thread, self._stop_asked
         done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._ended.add_done_callback(lambda _: done.set_result(None) if done.set_running_or_notify_cancel() else None)
+        self._ask_to_stop()
+        return ThreadHandle(self._core_loop(), done, lambda: None, f"the stop of {self.name}")
 
-        def join() -> None:
-            assert thread is not None
-            thread.join()
-            done.set_result(None)
+    def _ask_to_stop(self) -> None:
+        asked = self._stop_asked
+        if asked is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
+                self._core_loop().call_soon_threadsafe(asked.set)
 
-        node.loop.call_soon_threadsafe(asked.set)
-        threading.Thread(target=join, name=f"stop {self.name}", daemon=True).start()
-        from beampy.handle import ThreadHandle
-
-        return ThreadHandle(node.loop, done, lambda: None, f"stop of {self.name}")
+    def _core_loop(self) -> asyncio.AbstractEventLoop:
+        assert self._local is not None
+        return self._local.loop
 
     def __enter__(self) -> Node:
         if self._thread is None:
@@ -399,8 +404,11 @@ def start(name: str | None = None, **options: Any) -> Node:
             await node._close()
 
     def body() -> None:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(live())
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(live())
+        finally:
+            node._ended.set_result(None)
 
     thread = threading.Thread(target=body, name=f"beampy {node.name}", daemon=True)
     node._thread = thread
@@ -411,11 +419,14 @@ def start(name: str | None = None, **options: Any) -> Node:
 
 
 def _stop_at_exit(node: Node) -> None:
-    """End the node before the interpreter tears threads down."""
+    """End the node before the interpreter tears threads down. No new thread can be started then."""
+    kept = weakref.ref(node)
 
     def stop() -> None:
-        if node._local is not None and not node._local.closed:
-            node.stop().result()
+        node = kept()
+        if node is not None and node._thread is not None and not node._ended.done():
+            node._ask_to_stop()
+            node._thread.join()
 
     threading._register_atexit(stop)  # type: ignore[attr-defined]
 

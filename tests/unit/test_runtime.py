@@ -410,6 +410,18 @@ def test_start_gives_scripts_a_node() -> None:
 
 
 @own_loop
+def test_a_node_may_be_stopped_twice_and_by_several_threads() -> None:
+    node = bp.start()
+    threads = [threading.Thread(target=lambda: node.stop().result(10)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    node.stop().result(10)
+    assert "stopped" in repr(node)
+
+
+@own_loop
 def test_start_speaks_for_every_thread() -> None:
     with bp.start():
         results = []
