@@ -124,7 +124,8 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(_MODULES[name])
     else:
-        raise AttributeError(f"module 'beampy' has no attribute {name!r}")
+        hint = f"; the error is bp.errors.{name}" if hasattr(importlib.import_module("beampy.errors"), name) else ""
+        raise AttributeError(f"module 'beampy' has no attribute {name!r}{hint}")
     globals()[name] = value
     return value
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -87,9 +88,11 @@ class Pending(Handle[T]):
         return False
 
     def cancel(self, msg: Any = None) -> bool:
-        waiting = not self.done()
+        # Once it is awaited it is a part of who awaits it, and is cancelled with that.
+        if inspect.getcoroutinestate(self._coro) != inspect.CORO_CREATED:
+            return False
         self._coro.close()
-        return waiting
+        return True
 
 
 def blocking(verb: str) -> RuntimeError:

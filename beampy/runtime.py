@@ -16,6 +16,7 @@ import concurrent.futures
 import contextlib
 import gc
 import io
+import logging
 import pickle
 import secrets
 import signal
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from beampy import api
 from beampy.core.current import add_fallback, current, remove_fallback
-from beampy.core.ending import outcome
+from beampy.core.ending import exit_in, outcome
 from beampy.core.extras import UNSET
 from beampy.core.functions import describe
 from beampy.core.guest import Guest
@@ -33,7 +34,7 @@ from beampy.core.ids import Pid, Ref, node_name
 from beampy.core.mailbox import ClosedMailbox
 from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
 from beampy.core.signals import Crash, Exit
-from beampy.errors import BeampyError, EncodeError, Exited, NotInNode, ProcessExit
+from beampy.errors import BeampyError, EncodeError, Exited, NotInNode
 from beampy.handle import Handle, Pending, ThreadHandle
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from beampy.core.process import Process
 
 T = TypeVar("T")
+
+log = logging.getLogger("beampy.node")
 
 SHUTDOWN_TIMEOUT = 10.0  # seconds for everything to end; two of a worker's shutdown times
 
@@ -111,7 +114,7 @@ class Node:
         if node is None or outside is None or node.closed:
             return
         remove_fallback(outside)
-        if self._body is not None and self._body[0].owns_current_task():
+        if self._body is not None and current.get(None) is self._body[0]:
             self._body[0].leave()  # the body itself asks for the end: it does not end the body
         outside.leave("shutdown")
         await node.shut_down("shutdown", self._shutdown_timeout)
@@ -130,21 +133,27 @@ class Node:
         kind: type[BaseException] | None,
         error: BaseException | None,
         tb: TracebackType | None,
-    ) -> None:
+    ) -> bool | None:
         assert self._body is not None
         guest, token = self._body
         current.reset(token)
         exiting = guest._extras.exiting if guest._extras is not None else UNSET
+        left = exit_in(error) if error is not None else None
         if error is None or isinstance(error, asyncio.CancelledError):
             guest.leave("normal" if error is None else "shutdown")
         else:
-            guest.leave(error.reason if isinstance(error, ProcessExit) else Crash.of(error))
+            guest.leave(Crash.of(error) if left is None else left.reason)
         await self._close()
         if exiting is not UNSET and isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
             raise Exited(guest.pid, exiting) from None
+        if left is not None:
+            if not (isinstance(left.reason, str) and left.reason in ("normal", "shutdown")):
+                raise Exited(guest.pid, left.reason) from None
+            return True
+        return None
 
     # use
 
@@ -319,6 +328,7 @@ def _tuned_gc(wanted: bool) -> Iterator[None]:
         gc.set_threshold(*before)
         if freeze:
             gc.unfreeze()
+            gc.collect()  # what the run leaves is cyclic, and would be frozen by the next run
 
 
 async def _run_program(node: Node, main: Any, args: tuple[Any, ...]) -> Any:
@@ -329,6 +339,8 @@ async def _run_program(node: Node, main: Any, args: tuple[Any, ...]) -> Any:
 
     def terminate() -> None:
         nonlocal terminated
+        if terminated:
+            return  # the orderly end is under way, and has a deadline
         terminated = True
         if this is not None:
             this.cancel()
@@ -418,17 +430,25 @@ def start(name: str | None = None, **options: Any) -> Node:
     return node
 
 
+_started: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
 def _stop_at_exit(node: Node) -> None:
-    """End the node before the interpreter tears threads down. No new thread can be started then."""
-    kept = weakref.ref(node)
+    """End the node before the interpreter tears threads down."""
+    if not hasattr(_stop_at_exit, "registered"):
+        threading._register_atexit(_stop_all)  # type: ignore[attr-defined]
+        _stop_at_exit.registered = True  # type: ignore[attr-defined]
+    _started.add(node)
 
-    def stop() -> None:
-        node = kept()
-        if node is not None and node._thread is not None and not node._ended.done():
+
+def _stop_all() -> None:
+    """Stop the nodes that nobody has stopped. No new thread can be started any more, and no wait is for ever."""
+    for node in list(_started):
+        if node._thread is not None and not node._ended.done():
             node._ask_to_stop()
-            node._thread.join()
-
-    threading._register_atexit(stop)  # type: ignore[attr-defined]
+            node._thread.join(node._shutdown_timeout + 1)
+            if node._thread.is_alive():
+                log.error("%r did not stop: code of one of its processes does not return to the event loop", node)
 
 
 class _Pickler(pickle.Pickler):

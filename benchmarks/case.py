@@ -15,13 +15,14 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 Figures = dict[str, float]
-Body = Callable[[int], Awaitable[Figures]]
+Body = Callable[[int], Coroutine[Any, Any, Figures]]
 Workloads = dict[str, Callable[[int], Figures]]
 
 

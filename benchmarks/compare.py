@@ -66,9 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("base", type=Path)
     parser.add_argument("head", type=Path)
     parser.add_argument("--threshold", type=float, default=THRESHOLD, help="(%(default)s)")
-    parser.add_argument(
-        "--uncorrected", action="store_true", help="compare as measured, without the calibration"
-    )
+    parser.add_argument("--uncorrected", action="store_true", help="compare as measured, without the calibration")
     options = parser.parse_args(arguments)
     base, head = (json.loads(path.read_text()) for path in (options.base, options.head))
     found = changes(base, head, corrected=not options.uncorrected)

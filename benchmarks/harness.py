@@ -102,18 +102,14 @@ def machine() -> dict[str, Any]:
     return {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "load at start": _load(),
     }
 
 
-def measure(
-    cases: Sequence[Case], subjects: Sequence[Subject], *, smoke: bool, runs: int, say: Say
-) -> dict[str, Any]:
+def measure(cases: Sequence[Case], subjects: Sequence[Subject], *, smoke: bool, runs: int, say: Say) -> dict[str, Any]:
     """Run every case with every installed subject that knows it; the record as JSON-able data."""
     record = Record(subjects, smoke)
     present = [s for s in subjects if record.subjects[s.name]["status"] == "measured"]
@@ -151,9 +147,7 @@ def _measure_case(
                 worker = workers.get(subject.name)
                 if worker is None:
                     worker = workers[subject.name] = stack.enter_context(Worker(subject, scratch))
-                    record.subjects[subject.name].update(
-                        versions=worker.hello["versions"], loop=worker.hello["loop"]
-                    )
+                    record.subjects[subject.name].update(versions=worker.hello["versions"], loop=worker.hello["loop"])
                 if not worker.knows(case.name):
                     return None
                 return worker.run(case.name, max(1, int(size * subject.share)))
@@ -214,9 +208,7 @@ def _options(arguments: Sequence[str] | None, peers: str) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, one run, no warm-up")
     parser.add_argument("--runs", type=int, default=RUNS, help="turns of each case (%(default)s)")
     parser.add_argument("--only", metavar="NAME", help="one case or figure")
-    parser.add_argument(
-        "--peers", default=peers, metavar="LIST", help=f"all, none, or some of: {names}"
-    )
+    parser.add_argument("--peers", default=peers, metavar="LIST", help=f"all, none, or some of: {names}")
     parser.add_argument("--json", metavar="FILE", help="write the record ('-': standard output)")
     parser.add_argument("--markdown", action="store_true", help="print the page RESULTS.md")
     return parser.parse_args(arguments)

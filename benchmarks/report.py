@@ -65,11 +65,7 @@ def wording(goal: Goal) -> str:
     >>> wording(Goal("pingpong", at_least=3.0, peer="queue-uvloop")), wording(Goal("ring", 6e5))
     ('≥ 3 × queue-uvloop', '≥ 600 k')
     """
-    bound = (
-        f"≥ {quantity(goal.at_least)}"
-        if goal.at_least is not None
-        else f"≤ {quantity(goal.at_most or 0.0)}"
-    )
+    bound = f"≥ {quantity(goal.at_least)}" if goal.at_least is not None else f"≤ {quantity(goal.at_most or 0.0)}"
     other = goal.peer or goal.beside
     return f"{bound} × {other}" if other else bound
 
@@ -142,9 +138,7 @@ def _medians(data: dict[str, Any]) -> list[list[str]]:
             hardest[verdict.goal.figure] = verdict
     rows = [["workload", "unit", *names, "goal", "to the goal", ""]]
     for row in data["figures"]:
-        cells = [
-            quantity(median(row["runs"][name])) if name in row["runs"] else "–" for name in names
-        ]
+        cells = [quantity(median(row["runs"][name])) if name in row["runs"] else "–" for name in names]
         found = hardest.get(row["figure"])
         if found is None:
             goal = ["", "", ""]
@@ -196,9 +190,7 @@ def _conditions(data: dict[str, Any]) -> list[list[str]]:
 
 def _remarks(data: dict[str, Any]) -> list[str]:
     lines = [
-        f"{about['label']}: {about['status']}"
-        for about in data["subjects"].values()
-        if about["status"] != "measured"
+        f"{about['label']}: {about['status']}" for about in data["subjects"].values() if about["status"] != "measured"
     ]
     for case in data["cases"]:
         for name, failure in case["failures"].items():
@@ -228,10 +220,7 @@ def _digits(value: float) -> str:
 
 def _aligned(rows: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _piped(rows: list[list[str]]) -> list[str]:

@@ -53,9 +53,7 @@ class Subject:
 
     def installed(self) -> bool:
         """True when everything that it needs is here."""
-        return all(map(importlib.util.find_spec, self.modules)) and all(
-            map(shutil.which, self.programs)
-        )
+        return all(map(importlib.util.find_spec, self.modules)) and all(map(shutil.which, self.programs))
 
 
 def _python(module: str, variant: str = "") -> Callable[[Path], list[str]]:

@@ -33,11 +33,17 @@ def remove_fallback(outside: Process) -> None:
         _fallback.remove(outside)
 
 
-def here(verb: str) -> Process:
-    """The current process, or who speaks for code that has none. NotInNode where there is neither."""
+def here(verb: str, dest: object = None) -> Process:
+    """The current process, or who speaks for code that has none. NotInNode where there is neither.
+
+    Of several nodes of `bp.start`, the one where the pid `dest` lives speaks; otherwise the latest.
+    """
     process = current.get(None)
     if process is not None:
         return process
+    for outside in _fallback:
+        if getattr(dest, "node", None) == outside.node.name:
+            return outside
     if _fallback:
         return _fallback[-1]
     raise NotInNode(verb)

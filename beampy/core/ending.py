@@ -17,6 +17,7 @@ Benchmark: benchmarks/spawn.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ log = logging.getLogger("beampy.process")
 
 NO_CONTEXT = Context()  # of processes that have ended
 
+ASYNC_GENERATOR_STEPS = ("async_generator_asend", "async_generator_athrow")  # what `async for` awaits
+
 CLOSE_TRIES = 100  # awaits in nested cleanups that a kill breaks through before the code counts as a zombie
 
 
@@ -56,13 +59,13 @@ def take_exit(process: Process, signal: ExitSignal) -> None:
     """An exit signal: drop it, make it a message, or end."""
     extras = process.extras()
     kills = not signal.link and isinstance(signal.reason, str) and signal.reason == KILL
+    if signal.link and not extras.links.take_exit(signal.sender):
+        return  # unlinked meanwhile
     if extras.exiting is not UNSET:
         # The first reason stands, but a kill ends the time to clean up: then the cleanup was cut, and that shows.
         if kills:
             process.kill(extras.exiting if isinstance(process._interrupt, asyncio.CancelledError) else KILLED)
         return
-    if signal.link and not extras.links.take_exit(signal.sender):
-        return  # unlinked meanwhile
     effect, reason = on_exit_signal(
         signal.reason,
         link=signal.link,
@@ -82,6 +85,7 @@ def begin_exit(process: Process, reason: Any) -> None:
     """End for `reason`: CancelledError at the next await, and `exit_grace` seconds to clean up."""
     extras = process.extras()
     extras.exiting = reason
+    extras.cancels += 1  # so that a timeout or a task group that ends in the same tick lets it pass
     process._mailbox = ClosedMailbox()
     process._interrupt = asyncio.CancelledError(f"exit signal: {safe_repr(reason)}")
     process.node.deadlines.add(process.node.exit_grace, process)
@@ -117,7 +121,7 @@ def kill(process: Process, reason: Any) -> None:
                 waiter._waiter = None
             else:
                 waiter.remove_done_callback(process._wakeup)
-            waiter.cancel()
+            process.node.cancel_soon(waiter)
         process._waiting = NOT_WAITING
         process._scheduler.push(process)
 
@@ -153,21 +157,43 @@ def raised(process: Process, error: BaseException) -> None:
                 safe_repr(reason),
                 exc_info=error,
             )
-    elif isinstance(error, ProcessExit):
-        reason = error.reason
+    elif (left := exit_in(error)) is not None:
+        reason, error = left.reason, left
     elif isinstance(error, asyncio.CancelledError):
         reason = CANCELLED
     else:
-        reason = Crash.of(error)
-        if extras is None or not extras.quiet:
-            _report(process, reason)
+        # In its own context: the error's str(), and what logging adds to a record, are its code and its data.
+        reason = process._context.run(_crash, process, error)
     end(process, reason, None, error)
+
+
+def exit_in(error: BaseException) -> ProcessExit | None:
+    """The exit that an error is: itself, or what a task group has wrapped with nothing else in it."""
+    if isinstance(error, ProcessExit):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    exits, others = error.split(ProcessExit)
+    first: BaseException | None = exits
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first if others is None and isinstance(first, ProcessExit) else None
+
+
+def _crash(process: Process, error: BaseException) -> Crash:
+    try:
+        crash = Crash.of(error)
+    except BaseException as broken:  # an exception whose own methods end programs must not end this one
+        crash = Crash(type(error).__name__, f"<its str() raised {type(broken).__name__}>", "", error)
+    if process._extras is None or not process._extras.quiet:
+        _report(process, crash)
+    return crash
 
 
 def _report(process: Process, reason: Crash) -> None:
     try:
         log.error("%s", crash_report(process, reason))
-    except Exception:  # a behaviour's part of the report is its author's code
+    except BaseException:  # a behaviour's part of the report is its author's code
         log.exception("%r crashed: %s; and its report failed", process.pid, reason)
 
 
@@ -182,7 +208,11 @@ def close(process: Process) -> None:
     tries = CLOSE_TRIES
     while closable(process) and tries:
         part = _innermost(process._coro)
+        step: Any = getattr(part, "cr_await", None)
         try:
+            if type(step).__name__ in ASYNC_GENERATOR_STEPS:
+                with contextlib.suppress(GeneratorExit, StopAsyncIteration):
+                    process._context.run(step.throw, GeneratorExit)  # its close() would not reach the generator
             process._context.run(part.close)
         except BaseException as error:
             if _suspended(part):
@@ -226,7 +256,10 @@ def end(process: Process, reason: Any, value: Any, error: BaseException | None) 
     extras = process._extras
     if extras is not None:
         extras.outcome = (value, error)
-        _release(process, extras)
+        try:
+            _release(process, extras)
+        except Exception:  # others hear of the end whatever becomes of what the process held
+            log.exception("%r: could not give up all it held", process)
         for peer in extras.links.active():
             node.route_signal(ExitSignal(pid, peer, reason, True))
         extras.links.links.clear()
@@ -265,7 +298,7 @@ def outcome(process: Process) -> Any:
     value, error = process._outcome()
     extras = process.extras()
     if isinstance(error, ProcessExit):
-        if error.reason in ("normal", "shutdown") and isinstance(error.reason, str):
+        if isinstance(error.reason, str) and error.reason in ("normal", "shutdown"):
             return None
         raise Exited(process.pid, error.reason)
     if extras.exiting is not UNSET:

@@ -87,6 +87,7 @@ class Guest(Process):
 
     def kill(self, reason: Any = KILLED) -> None:
         if not self.dead:
+            self.extras().exiting = reason
             ending.end(self, reason, None, None)
             if self._task is not None:
                 self._task.cancel(msg="killed")

@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from inspect import CO_COROUTINE
 from itertools import chain
-from types import coroutine
-from typing import Any, TypeVar, overload
+from types import FunctionType, UnionType, coroutine
+from typing import Any, TypeVar, get_origin, overload
 
 from beampy.core.current import current
 from beampy.errors import BadPattern, NotInProcess, ReceiveTimeout
@@ -55,7 +55,7 @@ def matcher(pattern: Any) -> Matcher:
     >>> matcher(("add", int, ...))(("add", 1, "x")), matcher(str)(1)
     (True, False)
     """
-    if isinstance(pattern, type):
+    if _is_kind(pattern):
         return lambda message: isinstance(message, pattern)
     if isinstance(pattern, tuple):
         return _tuple_matcher(pattern)
@@ -63,6 +63,15 @@ def matcher(pattern: Any) -> Matcher:
     if callable(pattern) and not getattr(getattr(pattern, "__code__", None), "co_flags", 0) & CO_COROUTINE:
         return pattern  # type: ignore[no-any-return]
     raise BadPattern(pattern)
+
+
+def _is_kind(pattern: Any) -> bool:
+    """Whether a pattern is a type, or a union of types. What isinstance cannot ask, such as list[int], is refused."""
+    if isinstance(pattern, UnionType):
+        return all(_is_kind(part) for part in pattern.__args__)
+    if get_origin(pattern) is not None or type(pattern).__module__ == "typing":
+        raise BadPattern(pattern)
+    return isinstance(pattern, type)
 
 
 def _tuple_matcher(pattern: tuple[Any, ...]) -> Matcher:
@@ -77,14 +86,17 @@ def _tuple_matcher(pattern: tuple[Any, ...]) -> Matcher:
 
 
 def _part_matcher(part: Any) -> Matcher:
-    if isinstance(part, type):
+    if _is_kind(part):
         return lambda value: value is part or isinstance(value, part)
     if isinstance(part, tuple):
         return _tuple_matcher(part)
-    return lambda value: value is part or _equal(value, part)
+    if isinstance(part, FunctionType):
+        raise BadPattern(part)  # a predicate here would be compared, and match nothing for ever
+    return lambda value: value is part or equal(value, part)
 
 
-def _equal(value: Any, part: Any) -> bool:
+def equal(value: Any, part: Any) -> bool:
+    """`value == part` as a yes or no."""
     try:
         return bool(value == part)
     except Exception:  # an == of its own, such as an array's: what cannot be compared is not what was asked for

@@ -47,6 +47,8 @@ from beampy.errors import BadDestination, NoProcess, NotInNode, NotRegistered
 
 log = logging.getLogger("beampy.node")
 
+LOOK_AGAIN = 0.1  # seconds between two looks for processes whose parents have ended while the node stops
+
 EXIT_GRACE = 5.0  # seconds; a worker's shutdown time in OTP's supervisors
 
 Tracer = Callable[[str, Pid, Any], object]
@@ -82,6 +84,8 @@ class LocalNode:
         self.remote: Remote = Alone(self)
         self.tracer: Tracer | None = None
         self.closed = False
+        self.leaving: set[int] | None = None  # while the node stops: the serials of those told to end
+        self.left: asyncio.Future[None] = loop.create_future()  # when all of them have ended
         self.voice: Any = None  # the process that speaks for code that is none; the runtime makes it
         # Sends of a process on this thread take the fast path; no thread has the ident -1.
         self.fast_thread = -1 if copier is not None else self.thread
@@ -105,12 +109,8 @@ class LocalNode:
         process: Process | None = pid._local
         if process is not None and process.node is self:
             return process
-        if self.is_mine(pid):
-            process = self.processes.get(pid.serial)
-            if process is not None:
-                pid._local = process.pid._local
-            return process
-        return None
+        # A copy of a pid keeps no shortcut: nobody would take it away when the process ends.
+        return self.processes.get(pid.serial) if self.is_mine(pid) else None
 
     def is_mine(self, id: Pid | Ref) -> bool:
         """Whether the pid or ref was made by this incarnation of this node."""
@@ -219,6 +219,10 @@ class LocalNode:
         pid = process.pid
         pid._local = None
         self.processes.pop(pid.serial, None)
+        if self.leaving is not None:
+            self.leaving.discard(pid.serial)
+            if not self.leaving and not self.left.done():
+                self.left.set_result(None)
         extras = process._extras
         if extras is not None and extras.name is not None:
             self.registry.forget(extras.name)
@@ -421,6 +425,10 @@ class LocalNode:
         for process in self.processes.values():
             process._thread = self.fast_thread
 
+    def cancel_soon(self, future: Any) -> None:
+        """Cancel what a process awaits, in the next turn of the loop: at once, a chain of awaits would be recursion."""
+        self.loop.call_soon(future.cancel)
+
     def event(self, name: str, pid: Pid, detail: Any) -> None:
         """Tell the tracer, whose own failures are logged and otherwise harmless."""
         if self.tracer is not None:
@@ -451,17 +459,17 @@ class LocalNode:
         A supervisor ends its own children, in its own order; what a process leaves behind follows it.
         """
         deadline = self.loop.time() + grace
-        asked: set[int] = set()
-        while self.processes:
-            roots = [p for p in self.processes.values() if self._is_root(p)]
-            for process in roots:
-                if process.pid.serial not in asked:
-                    asked.add(process.pid.serial)
-                    voice = process.pid if self.voice is None else self.voice.pid
-                    self.route_signal(ExitSignal(voice, process.pid, reason, False))
-            left = deadline - self.loop.time()
-            if left <= 0 or not await self._any_ended(roots, left):
-                break
+        told: set[int] = set()
+        while self.processes and (left := deadline - self.loop.time()) > 0:
+            for process in list(self.processes.values()):
+                if process.pid.serial not in told and self._is_root(process):
+                    told.add(process.pid.serial)
+                    self._tell_to_end(process, reason)
+            self.leaving = {serial for serial in told if serial in self.processes}
+            if self.leaving:
+                self.left = self.loop.create_future()
+                await asyncio.wait({self.left}, timeout=min(left, LOOK_AGAIN))
+        self.leaving = None
         for process in list(self.processes.values()):
             log.error("%r did not end in time and is killed", process)
             process.kill()
@@ -469,26 +477,17 @@ class LocalNode:
             await asyncio.sleep(0)
         self.close()
 
+    def _tell_to_end(self, process: Process, reason: Any) -> None:
+        voice = process.pid if self.voice is None else self.voice.pid
+        try:
+            self.route_signal(ExitSignal(voice, process.pid, reason, False))
+        except Exception:  # an awaited object of the user's that cannot be cancelled, say
+            log.exception("%r could not be told to end and is killed", process)
+            process.kill()
+
     def _is_root(self, process: Process) -> bool:
         parent = process._lineage[0] if process._lineage else None
         return parent is None or self.find(parent) is None
-
-    async def _any_ended(self, processes: list[Process], seconds: float) -> bool:
-        """Wait until one of them has ended; False when none did in time."""
-        ended: asyncio.Future[None] = self.loop.create_future()
-
-        def note(_: Any) -> None:
-            if not ended.done():
-                ended.set_result(None)
-
-        for process in processes:
-            process.add_done_callback(note)
-        try:
-            await asyncio.wait({ended}, timeout=seconds)
-        finally:
-            for process in processes:
-                process.remove_done_callback(note)
-        return ended.done()
 
     def close(self) -> None:
         """Drop timers and deadlines; nothing can be spawned any more."""

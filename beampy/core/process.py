@@ -179,7 +179,7 @@ class Process(TaskSurface):
     def wake_for_interrupt(self) -> None:
         """Make the next step come soon, wherever the process waits. A running one finds it at its next await."""
         if not self.stop_waiting() and self._fut_waiter is not None:
-            self._fut_waiter.cancel()
+            self.node.cancel_soon(self._fut_waiter)
 
     def stop_waiting(self) -> bool:
         """Put it on the run queue if it waits for a message; False when it does not."""
@@ -244,6 +244,13 @@ class Process(TaskSurface):
             request.cancel()
 
     def _wait_for_future(self, future: Any) -> None:
+        try:
+            self._wait_for(future)
+        except Exception as error:  # what somebody's awaitable does when it is asked is that code's error
+            self._interrupt = error
+            self._scheduler.push(self)
+
+    def _wait_for(self, future: Any) -> None:
         if isinstance(future, Request):  # a subclass
             self._wait_for_request(future)
             return

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beampy.core.ids import Pid, Ref, is_destination
@@ -82,7 +83,8 @@ class Request(Handle[Any]):
         if timeout is not None:
             self._bucket = node.deadlines.add(timeout, self)
             if timeout <= 0:
-                self.__class__ = Poll
+                poll: Any = Poll
+                self.__class__ = poll
         else:
             process.extras().own_requests().add(self)
 
@@ -207,9 +209,9 @@ class Request(Handle[Any]):
         if self._state != WAITING:
             self.get_loop().call_soon(fn, self, context=context)
         elif self._callbacks is None:
-            self._callbacks = [(fn, context)]
+            self._callbacks = [(fn, context or copy_context())]
         else:
-            self._callbacks.append((fn, context))
+            self._callbacks.append((fn, context or copy_context()))
 
     def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
         """As asyncio.Future's: how many were removed."""
@@ -247,11 +249,21 @@ def rebuilt(crash: Crash, pid: Pid) -> BaseException:
         try:
             error = copy.copy(original)
         except Exception:  # an __init__ that its own args do not fit
-            error = None
+            error = _copied_around_init(original)
     if error is None or error.__class__ is not original.__class__:
         error = RemoteError(crash.type, crash.message, crash.traceback)
-    elif notes := getattr(original, "__notes__", None):
-        error.__notes__ = list(notes)  # the copy shares the list
-    error.__cause__ = RemoteTraceback(crash.traceback)
-    error.add_note(f"raised in {pid!r}")
+    BaseException.__setattr__(error, "__cause__", RemoteTraceback(crash.traceback))
+    BaseException.__setattr__(error, "__notes__", [*getattr(error, "__notes__", ()), f"raised in {pid!r}"])
     return error
+
+
+def _copied_around_init(original: Exception) -> Exception | None:
+    """A copy made without its constructor: the same type, args and attributes."""
+    try:
+        made = original.__class__.__new__(original.__class__, *original.args)
+        made.args = original.args
+        for name, value in vars(original).items():
+            BaseException.__setattr__(made, name, value)
+    except Exception:
+        return None
+    return made

@@ -132,7 +132,7 @@ class Scheduler:
                     if isinstance(error, (KeyboardInterrupt, SystemExit)):
                         raise
                     continue
-                if out.__class__ is Request and process._interrupt is None and not out._state:
+                if out.__class__ is Request and process._interrupt is None and not (out._state or out._waiter):
                     out._asyncio_future_blocking = False
                     out._waiter = process
                     process._fut_waiter = out

@@ -66,7 +66,7 @@ def send(dest: Any, message: Any) -> None:
 
 
 def _send_slowly(dest: Any, message: Any) -> None:
-    me = here("send")
+    me = here("send", dest)
     node = me.node
     if me._thread == 0 and me.dead:
         return  # a zombie, or a task that outlived its process

@@ -8,6 +8,7 @@ how an interruption reaches its code, is ending.py's and process.py's.
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.extras import UNSET
@@ -35,9 +36,9 @@ class TaskSurface(State):
             return False
         self.extras().cancels += 1
         waiter = self._fut_waiter
-        if waiter is not None and waiter.cancel(msg=msg):
-            return True
-        if not isinstance(self._interrupt, BaseException) and self._interrupt is not DEAD:
+        if waiter is not None and (waiter.cancel(msg=msg) or waiter.cancelled()):
+            return True  # the first message stands
+        if self._must_cancel or not (isinstance(self._interrupt, BaseException) or self._interrupt is DEAD):
             self._interrupt = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
         self.stop_waiting()
         return True
@@ -84,10 +85,13 @@ class TaskSurface(State):
         return value
 
     def exception(self) -> BaseException | None:
-        """What its function raised."""
+        """What its function raised; None when it returned. A cancellation is raised itself."""
         if not self.dead:
             raise asyncio.InvalidStateError("the process is running")
-        return self._outcome()[1]
+        error = self._outcome()[1]
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        return error
 
     def _outcome(self) -> tuple[Any, BaseException | None]:
         outcome = self._extras.outcome if self._extras is not None else None
@@ -126,7 +130,7 @@ class TaskSurface(State):
         extras = self.extras()
         if extras.callbacks is None:
             extras.callbacks = []
-        extras.callbacks.append((fn, context))
+        extras.callbacks.append((fn, context or copy_context()))
 
     def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
         """How many were removed."""

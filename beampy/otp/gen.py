@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from beampy import api
 from beampy.core.current import current, here
 from beampy.core.extras import Become
+from beampy.core.mailbox import equal
 from beampy.core.report import crash_report
 from beampy.core.request import Failed, Request
 from beampy.core.signals import Crash, is_expected
@@ -232,7 +233,7 @@ def call(server: Any, request: Any, /, *, timeout: float | None = CALL_TIMEOUT) 
     try:
         me = get_current()
     except LookupError:
-        me = here("call")
+        me = here("call", server)
     if me._thread != get_ident() and me.node.thread != get_ident():
         return api.submit(me, lambda: call(server, request, timeout=timeout), f"call to {server!r}")
     pending = Request(me, server, timeout)
@@ -284,7 +285,7 @@ async def stop(server: Any, reason: Any = "normal", timeout: float | None = None
     try:
         await pending
     except ServerExited as ended:
-        if ended.reason is not reason and ended.reason != reason:
+        if ended.reason is not reason and not equal(ended.reason, reason):
             raise
 
 

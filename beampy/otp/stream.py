@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 from beampy import api
 from beampy.errors import NotInProcess
 from beampy.otp.stream_engine import NO_THREADS, Engine
-from beampy.otp.task import needs_thread
+from beampy.otp.task import check_time, needs_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -114,6 +114,7 @@ def async_stream(
         raise ValueError(f"async_stream: max_concurrency is an int of 1 or more, not {max_concurrency!r}")
     if on_timeout not in ("exit", "kill"):
         raise ValueError(f'async_stream: on_timeout is "exit" or "kill", not {on_timeout!r}')
+    check_time("async_stream", timeout)
     if not isinstance(items, (Iterable, AsyncIterable)):
         raise TypeError(f"async_stream: a {type(items).__name__} is neither iterable nor async iterable")
     owner = api._me("async_stream")

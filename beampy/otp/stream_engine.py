@@ -360,7 +360,7 @@ class Engine:
 async def _work(ref: Ref, item: Any, fn: Any, in_thread: bool, on_behalf: tuple[Pid, ...]) -> None:
     """The whole life of an item's process."""
     try:
-        value = await run(fn, in_thread, (item,), on_behalf)
+        api.send(ref, await run(fn, in_thread, (item,), on_behalf))
     except Exception as error:
         me = here("async_stream")
         if not me.alive:
@@ -368,7 +368,6 @@ async def _work(ref: Ref, item: Any, fn: Any, in_thread: bool, on_behalf: tuple[
         crash = Crash.of(error)
         api.send(ref, Failed(crash, me.pid))
         raise ProcessExit(crash) from None  # the reader raises it: it is not reported here as well
-    api.send(ref, value)
 
 
 async def _closed_quietly(close: Callable[[], Awaitable[Any]]) -> None:

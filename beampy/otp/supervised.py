@@ -12,6 +12,7 @@ Place: between users and `child.py`. Not known here: how a child is started, and
 from __future__ import annotations
 
 from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from beampy import api
@@ -131,6 +132,16 @@ def as_spec(child: ChildLike) -> ChildSpec:
             raise BadSpec(f"a child as a dict has the fields of ChildSpec: {misfit}", spec=child) from None
     kind, args = (child[0], child[1:]) if isinstance(child, tuple) and child else (child, ())
     make = getattr(kind, "child_spec", None)
+    if (
+        callable(make)
+        and not isinstance(kind, type)
+        and isinstance(getattr(type(kind), "child_spec", None), MethodType)
+    ):
+        raise BadSpec(
+            f"an instance of {describe(type(kind))} cannot be a child, whose process makes its own: "
+            "give the class, or (class, *args)",
+            spec=child,
+        )
     if callable(make):
         spec = make(*args)
         if isinstance(spec, ChildSpec):

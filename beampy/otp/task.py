@@ -83,6 +83,7 @@ class Task(Request, Generic[T]):
         self._what = what
         self._coupled = linked  # a failure is to end its owner, unless that waits for it
         self._linked = linked  # and it does not wait: the link is on
+        self._bound = bound  # it ends with its owner
         super().__init__(owner, pid, timeout)
         if bound and self._state == WAITING:
             end_with(owner, self)
@@ -114,6 +115,7 @@ class Task(Request, Generic[T]):
         always nolink: a thread cannot be ended by a link, and may come too late to be waiting.
         """
         owner = api._me("Task.spawn")
+        check_time("Task.spawn", timeout)
         in_thread = needs_thread("Task.spawn", fn)
         if owner.node.thread == get_ident():
             return _spawn(owner, fn, in_thread, args, nolink or owner is owner.node.voice, timeout)
@@ -163,7 +165,8 @@ class Task(Request, Generic[T]):
             node.loop.call_soon_threadsafe(self.cancel, msg)
             return True
         self._waited_for()
-        self._tell(SHUTDOWN)
+        if self._bound or not self._process.dead:
+            self._tell(SHUTDOWN)
         return super().cancel(msg)
 
     def _tell(self, reason: Any) -> None:
@@ -355,13 +358,12 @@ async def work(box: list[Ref], fn: Any, in_thread: bool, args: tuple[Any, ...], 
     """The whole life of a task's process."""
     ref = box[0]
     try:
-        value = await run(fn, in_thread, args, on_behalf)
-    except Exception as error:
+        api.send(ref, await run(fn, in_thread, args, on_behalf))
+    except Exception as error:  # its own, or the value's, that cannot travel
         me = here("task")
         if me.alive:  # else it ends for the reason of its exit signal
             api.send(ref, Failed(Crash.of(error), me.pid))
         raise
-    api.send(ref, value)
 
 
 async def run(fn: Any, in_thread: bool, args: tuple[Any, ...], on_behalf: tuple[Pid, ...]) -> Any:
@@ -371,6 +373,12 @@ async def run(fn: Any, in_thread: bool, args: tuple[Any, ...], on_behalf: tuple[
         return await fn(*args)
     value = await asyncio.to_thread(fn, *args)
     return await value if inspect.isawaitable(value) else value  # such as that of `lambda: fetch(url)`
+
+
+def check_time(verb: str, timeout: float | None) -> None:
+    """ValueError where no task could be done in time."""
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"{verb}: timeout is a number of seconds, more than 0, or None, not {timeout!r}")
 
 
 def needs_thread(verb: str, fn: Any) -> bool:

@@ -29,7 +29,7 @@ from beampy.otp import gen
 from beampy.otp.child import WORKER_SHUTDOWN, Restart, RestartWindow, Shutdown, check_choice, restarts
 from beampy.otp.server import NOREPLY, Server
 from beampy.otp.supervised import Supervised
-from beampy.otp.task import Task, callers, needs_thread, run, work
+from beampy.otp.task import Task, callers, check_time, needs_thread, run, work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -169,6 +169,7 @@ class TaskSupervisor(Supervised):
         self, verb: str, fn: Any, args: tuple[Any, ...], timeout: float | None, *, nolink: bool
     ) -> Handle[Task[Any]]:
         owner = here(verb)
+        check_time(verb, timeout)
         job = Job(fn, needs_thread(verb, fn), args, (owner.pid, *callers()))
         linked = not nolink and owner is not owner.node.voice and owner.node.thread == get_ident()
         return _spawn_task(self.dest, owner, job, timeout, linked=linked, bound=not nolink)

@@ -30,6 +30,8 @@ R_co = TypeVar("R_co", covariant=True)
 
 MARK = "__beampy_method__"
 
+RESERVED = ("child_spec", "client", "cls", "dest", "init", "options", "pid", "start", "start_link", "terminate")
+
 new = tuple.__new__  # a NamedTuple without its constructor's argument handling: a call makes two
 
 Errors = type[Exception] | tuple[type[Exception], ...]
@@ -116,6 +118,10 @@ def _mark(fn: Any, mark: Mark) -> Any:
             mark.kind,
             f"a {type(fn).__name__}: call(server, request) takes two arguments, @call marks a method",
         )
+    if fn.__name__ in RESERVED:
+        raise BadFunction(mark.kind, f"a method named {fn.__name__!r}, which every server and client has already")
+    if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
+        raise BadFunction(mark.kind, f"the generator {describe(fn)}: an answer is one value")
     setattr(fn, MARK, mark)
     return fn
 

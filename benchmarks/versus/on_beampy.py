@@ -17,7 +17,6 @@ import beampy as bp
 from benchmarks import HOT_PATHS
 
 if TYPE_CHECKING:
-
     from benchmarks.case import Body, Case, Figures, Workloads
 
 

@@ -324,9 +324,17 @@ async def test_exit_signal_runs_no_cleanup():
 # the grace period
 
 
+class Echo(bp.Server):
+    """Answers what it is asked."""
+
+    async def handle_call(self, request, from_):
+        return request
+
+
 @process()
-async def test_cleanup_may_await_and_send():
+async def test_cleanup_may_await_send_and_call():
     me = bp.self()
+    server = (await Echo.start()).pid
 
     async def body():
         try:
@@ -335,7 +343,7 @@ async def test_cleanup_may_await_and_send():
         finally:
             await asyncio.sleep(0.01)
             await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0.01))
-            bp.send(me, "cleaned up")
+            bp.send(me, await bp.call(server, "cleaned up"))
 
     pid, ref = bp.spawn_monitor(body)
     await harness.expect("ready")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import beampy as bp
 from beampy.errors import BadDestination, NoProcess
 from beampy.testing import harness
@@ -276,6 +278,33 @@ async def test_unlink_ack_leaves_nothing():
         bp.link(pid)
         bp.unlink(pid)
     assert (links(me), links(pid)) == ([], [])
+
+
+@process()
+async def test_no_link_to_the_dead_remains():
+    # Not even of a process that is exiting itself, to which the reason makes no difference any more.
+    me, peer = bp.self(), idler()
+    cleaned = asyncio.Event()
+
+    async def body():
+        bp.link(peer)
+        try:
+            bp.send(me, "ready")
+            await bp.receive(("never",))
+        finally:
+            await cleaned.wait()
+
+    pid = bp.spawn(body)
+    await harness.expect("ready")
+    bp.exit(pid, "oops")
+    assert links(pid) == [peer]
+    ref = bp.monitor(peer)
+    bp.exit(peer, "kill")
+    await reason(ref)
+    assert links(pid) == []
+    ref = bp.monitor(pid)
+    cleaned.set()
+    assert await reason(ref) == "oops"
 
 
 # spawn_link

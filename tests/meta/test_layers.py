@@ -150,8 +150,7 @@ def imports(module: Module, known: set[str]) -> Iterator[tuple[int, str]]:
                 reached = [target if target in known else base for target in targets]
                 yield from ((node.lineno, target) for target in dict.fromkeys(reached))
             case ast.Call(
-                func=ast.Name(id="import_module" | "__import__")
-                | ast.Attribute(attr="import_module"),
+                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
                 args=[ast.Constant(value=str(target)), *_],
             ):
                 yield node.lineno, target
@@ -256,9 +255,7 @@ def public_violations(root: Path) -> Iterator[str]:
                     continue
             for base, name in taken:
                 if base.partition(".")[0] == "beampy" and (
-                    base not in PUBLIC_MODULES
-                    or is_private(name)
-                    or (base == "beampy" and name in internal)
+                    base not in PUBLIC_MODULES or is_private(name) or (base == "beampy" and name in internal)
                 ):
                     whole = f"{base}.{name}".rstrip(".")
                     yield f"{module.path}:{node.lineno}: {whole} is not a public name"

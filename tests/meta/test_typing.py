@@ -19,7 +19,12 @@ def check(module: str, *args: str) -> None:
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not installed (make check installs it)")
     done = subprocess.run(
-        [sys.executable, "-m", module, *args, *FILES], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", module, *args, *FILES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

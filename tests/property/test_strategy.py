@@ -355,9 +355,7 @@ def test_whatever_comes_when(data):
             asks += 1
             waiting.add(asks)
             id = data.draw(st.sampled_from(IDS))
-            name = data.draw(
-                st.sampled_from(["start_child", "terminate_child", "delete_child", "restart_child"])
-            )
+            name = data.draw(st.sampled_from(["start_child", "terminate_child", "delete_child", "restart_child"]))
             what = data.draw(child_specs(flags["auto_shutdown"])) if name == "start_child" else id
             perform(getattr(plan, name)(what, asks))
         assert plan.idle == (asked is None)

@@ -117,8 +117,7 @@ class World:
         marks = {None: "({})", "restarting": "{}?"}
         lines = reversed(self.plan.which_children())
         return " ".join(
-            (marks.get(line.pid, "{}") if not isinstance(line.pid, Pid) else "{}").format(line.id)
-            for line in lines
+            (marks.get(line.pid, "{}") if not isinstance(line.pid, Pid) else "{}").format(line.id) for line in lines
         )
 
     def reported(self, *, progress: bool = False) -> list[str]:

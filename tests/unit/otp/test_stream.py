@@ -12,7 +12,16 @@ import pytest
 
 import beampy as bp
 from beampy.core.signals import Crash
-from beampy.errors import BadFunction, NotInNode, NotInProcess, NotTaskOwner, RemoteTraceback, ServerExited, TaskTimeout
+from beampy.errors import (
+    BadFunction,
+    EncodeError,
+    NotInNode,
+    NotInProcess,
+    NotTaskOwner,
+    RemoteTraceback,
+    ServerExited,
+    TaskTimeout,
+)
 from beampy.otp.stream import Stream, async_stream
 from beampy.otp.task import callers
 from beampy.testing import harness
@@ -239,6 +248,11 @@ async def test_on_a_strict_node_results_are_copies():
         (value,) = await all_of(async_stream([0], give))
         assert value == kept
         assert value is not kept
+        with pytest.raises(EncodeError):
+            await all_of(async_stream([0], cannot_travel))
+
+    async def cannot_travel(_: int) -> Any:
+        return lambda: None
 
     await harness.run(body, strict=True)
 
@@ -800,6 +814,9 @@ async def test_wrong_arguments():
     for limit in (0, -1, 1.5, True, "2"):
         with pytest.raises(ValueError, match="max_concurrency"):
             async_stream([1], double, max_concurrency=limit)  # type: ignore[call-overload]
+    for seconds in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="timeout is a number of seconds"):
+            async_stream([1], double, timeout=seconds)
     with pytest.raises(ValueError, match="on_timeout"):
         async_stream([1], double, on_timeout="explode")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="neither iterable nor async iterable"):

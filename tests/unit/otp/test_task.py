@@ -18,6 +18,7 @@ from beampy.core.signals import Crash
 from beampy.errors import (
     BadFunction,
     CallTimeout,
+    EncodeError,
     Exited,
     NotInNode,
     NotTaskOwner,
@@ -168,8 +169,8 @@ async def test_on_a_strict_node_a_value_is_a_copy_and_one_that_cannot_travel_an_
     async def body() -> None:
         assert await Task.spawn(give, 0) == [1]
         assert await Task.spawn(give, 0) is not kept[0]
-        with pytest.raises(bp.errors.BeampyError):
-            await Task.spawn(give, 1, nolink=True)
+        with pytest.raises(EncodeError):
+            await Task.spawn(give, 1)
 
     await harness.run(body, strict=True)
 
@@ -917,6 +918,9 @@ async def test_a_task_may_have_a_deadline():
         assert isinstance(caught.value, CallTimeout)
         assert await harness.ended(task.pid) in ("shutdown", "noproc")
     assert await Task.spawn(double, 1, timeout=FOREVER) == 2
+    for seconds in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="timeout is a number of seconds"):
+            Task.spawn(double, 1, timeout=seconds)
 
 
 async def test_a_deadline_that_nobody_awaits_ends_the_owner(caplog: pytest.LogCaptureFixture):

@@ -351,7 +351,7 @@ async def test_serve_forever_ends_with_its_server() -> None:
     server = await asyncio.get_running_loop().create_server(Recorder, "127.0.0.1", 0, start_serving=False)
     assert not server.is_serving()
     forever = asyncio.create_task(server.serve_forever())
-    while not server.is_serving():  # noqa: ASYNC110
+    while not server.is_serving():
         await asyncio.sleep(0)
     forever.cancel()
     with pytest.raises(asyncio.CancelledError):

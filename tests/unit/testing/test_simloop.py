@@ -199,7 +199,7 @@ def test_a_deadlocked_loop_can_be_closed_properly() -> None:
 def test_polling_without_time_is_a_livelock() -> None:
     async def main() -> None:
         deadline = asyncio.get_running_loop().time() + 1
-        while asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        while asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0)
 
     with pytest.raises(SimLivelock, match=r"1000 passes of the loop at 0\.0 s") as caught:

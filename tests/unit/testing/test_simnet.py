@@ -82,7 +82,7 @@ async def joined(a: str = "n1", b: str = "n2") -> tuple[End, End]:
 
 async def until(condition) -> None:
     async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 
