@@ -17,6 +17,7 @@ import re
 import sysconfig
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -101,30 +102,39 @@ async def work_through(name: str, files: list[Path], totals: Counter[bytes], boa
             board.done(name, path, words.total())
 
 
+@dataclass
+class Row:
+    """One worker on the board."""
+
+    files: int = 0
+    words: int = 0
+    event: str = ""
+
+
 class Board:
     """What the screen shows of the crew."""
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self.rows = {f"worker-{n}": [0, 0, ""] for n in range(WORKERS)}
+        self.rows = {f"worker-{n}": Row() for n in range(WORKERS)}
 
     def done(self, name: str, path: Path, words: int) -> None:
         row = self.rows[name]
-        row[0] += 1
-        row[1] += words
+        row.files += 1
+        row.words += words
 
     def note(self, name: str, text: str) -> None:
-        self.rows[name][2] = text
+        self.rows[name].event = text
 
     def table(self) -> Table:
-        done = sum(row[0] for row in self.rows.values())
+        done = sum(row.files for row in self.rows.values())
         table = Table(title=f"{done} of {self.total} files", title_justify="left")
         table.add_column("worker")
         table.add_column("files", justify="right", min_width=6)
         table.add_column("words", justify="right", min_width=9)
         table.add_column("event", min_width=39)
-        for name, (files, words, event) in self.rows.items():
-            table.add_row(name, f"{files}", f"{words:,}", event)
+        for name, row in self.rows.items():
+            table.add_row(name, f"{row.files}", f"{row.words:,}", row.event)
         return table
 
 
