@@ -66,15 +66,15 @@ class Extras:
         self.outcome: tuple[Any, BaseException | None] | None = None
         self.quiet = False
         self.report_note: Callable[[], dict[str, str]] | None = None
-        self.requests: set[Request] | None = None  # calls that no deadline would end
+        self.requests: dict[Request, None] | None = None  # calls that no deadline would end
         self.tasks: set[asyncio.Task[Any]] | None = None
         self.timers: set[Ref] | None = None
         self.trap_exit = False
 
-    def own_requests(self) -> set[Request]:
+    def own_requests(self) -> dict[Request, None]:
         """The calls that nothing but the end of the process may end."""
         if self.requests is None:
-            self.requests = set()
+            self.requests = {}  # a dict for its order
         return self.requests
 
     def own_timers(self) -> set[Ref]:

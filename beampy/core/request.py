@@ -86,7 +86,7 @@ class Request(Handle[Any]):
                 poll: Any = Poll
                 self.__class__ = poll
         else:
-            process.extras().own_requests().add(self)
+            process.extras().own_requests()[self] = None
 
     def _unreachable(self, dest: Any) -> BeampyError:
         if not is_destination(dest) or isinstance(dest, Ref):
@@ -145,7 +145,7 @@ class Request(Handle[Any]):
         if self._bucket is not None:
             self._bucket.pop(self, None)
         elif (extras := self._process._extras) is not None and extras.requests:
-            extras.requests.discard(self)
+            extras.requests.pop(self, None)
         waiter = self._waiter
         if waiter is not None:
             self._waiter = waiter._fut_waiter = None

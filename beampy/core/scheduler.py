@@ -49,6 +49,7 @@ def current_tasks() -> dict[Any, Any]:
 def drain(process: Process, box: deque[Any]) -> tuple[int, Any]:
     """Give a process up to SLICE messages of its backlog, one step each. How many, and what its last step yielded."""
     send, take = process._coro.send, box.popleft
+    taken, out = 0, RECEIVE
     for taken in TURNS:  # noqa: B007  -- how far it got is the answer
         out = send(take())
         if out is not RECEIVE or not box or process._interrupt is not None:
