@@ -41,9 +41,11 @@ def here(verb: str, dest: object = None) -> Process:
     process = current.get(None)
     if process is not None:
         return process
-    for outside in _fallback:
-        if getattr(dest, "node", None) == outside.node.name:
-            return outside
+    where = getattr(dest, "node", None)
+    if where is not None:
+        for outside in _fallback:
+            if outside.node.name == where:
+                return outside
     if _fallback:
         return _fallback[-1]
     raise NotInNode(verb)

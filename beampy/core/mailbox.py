@@ -90,7 +90,7 @@ def _part_matcher(part: Any) -> Matcher:
         return lambda value: value is part or isinstance(value, part)
     if isinstance(part, tuple):
         return _tuple_matcher(part)
-    if isinstance(part, FunctionType):
+    if isinstance(part, FunctionType) and part.__name__ == "<lambda>":
         raise BadPattern(part)  # a predicate here would be compared, and match nothing for ever
     return lambda value: value is part or equal(value, part)
 

@@ -195,12 +195,13 @@ class Control:
     def _status(self, behaviour: Behaviour) -> Status:
         me = api.self_process()
         extras = me.extras()
+        parent = getattr(behaviour, "parent", None)
         return Status(
             pid=me.pid,
             name=extras.name,
             behaviour=str(extras.label),
             status="suspended" if self.suspended else "running",
-            parent=getattr(behaviour, "parent", None),
+            parent=None if parent == api.node_pid() else parent,  # the node itself is nobody's parent
             tracers=len(self.tracers),
             state=behaviour.system_state(),
         )

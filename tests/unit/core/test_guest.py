@@ -81,7 +81,7 @@ async def test_its_tasks_are_its_own_business() -> None:
 async def test_how_it_leaves_is_what_others_hear(how: str) -> None:
     found: list[Any] = []
     reasons = {"normal": "normal", "error": Crash("ValueError", "x"), "exit": "boom"}
-    expected: Any = {"error": ValueError, "exit": bp.errors.ProcessExit}.get(how)
+    expected: Any = {"error": ValueError, "exit": bp.errors.Exited}.get(how)
 
     async def body() -> None:
         async with bp.Node():

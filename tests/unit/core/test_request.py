@@ -637,7 +637,14 @@ def test_an_error_is_raised_as_itself_with_where_it_happened() -> None:
     assert original.__notes__ == ["a note of its own"]
 
 
-@pytest.mark.parametrize("original", [Picky(1, 2), Shapeshifter("x"), KeyboardInterrupt()])
+def test_an_error_whose_args_do_not_fit_its_constructor_is_copied_without_it() -> None:
+    error = rebuilt(crash_of(Picky(1, 2)), PID)
+    assert type(error) is Picky
+    assert error.args == Picky(1, 2).args
+    assert error.__notes__ == [f"raised in {PID!r}"]
+
+
+@pytest.mark.parametrize("original", [Shapeshifter("x"), KeyboardInterrupt()])
 def test_what_cannot_be_copied_as_itself_is_told(original: BaseException) -> None:
     crash = crash_of(original)
     error = rebuilt(crash, PID)

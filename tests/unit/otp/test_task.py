@@ -363,8 +363,24 @@ async def test_a_task_that_cancels_itself_has_no_value():
 
 
 @process
+async def test_an_error_whose_constructor_its_args_do_not_fit_arrives_as_itself():
+    class Odd(Exception):
+        def __init__(self, a: int, b: int) -> None:
+            super().__init__(f"{a} and {b}")
+
+    async def odd() -> None:
+        raise Odd(1, 2)
+
+    with pytest.raises(Odd, match="1 and 2"):
+        await Task.spawn(odd)
+
+
+@process
 async def test_an_error_that_cannot_be_copied_is_told_as_text():
     class Odd(Exception):
+        def __new__(cls, *args: int) -> Any:
+            return super().__new__(cls) if len(args) == 2 else ValueError("not Odd")
+
         def __init__(self, a: int, b: int) -> None:
             super().__init__(f"{a} and {b}")
 
