@@ -110,7 +110,8 @@ def test_run_uses_uvloop_where_it_is() -> None:
 
 
 PROGRAM = """
-    import asyncio, sys
+    import signal
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     import beampy as bp
 
     class Child(bp.Server):
