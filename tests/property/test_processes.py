@@ -396,6 +396,20 @@ ops = st.one_of(
 )
 batches = st.tuples(numbers, st.lists(ops, min_size=1, max_size=6))
 rounds = st.lists(st.lists(batches, min_size=1, max_size=3), min_size=1, max_size=8)
+# Most of it happens between processes that are linked and watched: so it begins.
+firsts = st.integers(0, FIRST - 1)
+beginnings = st.tuples(*(
+    st.tuples(
+        st.just(number),
+        st.tuples(
+            st.tuples(st.just("set_trap"), st.sampled_from([False, False, True])),
+            st.tuples(st.just("link"), firsts),
+            st.tuples(st.just("monitor"), firsts),
+            st.tuples(st.just("monitor"), firsts),
+        ),
+    )
+    for number in range(FIRST)
+))  # fmt: skip
 
 
 async def follow(program: list[Any]) -> None:
@@ -414,11 +428,11 @@ async def follow(program: list[Any]) -> None:
     await harness.run(body)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(program=rounds)
-def test_random_programs(program: list[Any]) -> None:
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(beginning=beginnings, program=rounds)
+def test_random_programs(beginning: Any, program: list[Any]) -> None:
     logging.disable()
     try:
-        simloop.run(follow, program)
+        simloop.run(follow, [beginning, *program])
     finally:
         logging.disable(logging.NOTSET)

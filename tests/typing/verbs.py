@@ -43,7 +43,7 @@ async def spawning() -> None:
     assert_type(bp.spawn_monitor(worker, 1), tuple[bp.Pid, bp.Ref])
     assert_type(bp.spawn_link(worker, 1, name="w"), bp.Pid)
     assert_type(bp.whereis("w"), bp.Pid | None)
-    bp.spawn(print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    bp.spawn(print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def receiving() -> None:
