@@ -79,7 +79,7 @@ HOMES = {
     "cryptography": {"dist.tls"},
     "hypothesis": {"testing"},
     "ipykernel": {"notebook"},
-    "msgpack": {"wire.codec"},
+    "msgpack": {"wire"},
     "polars": {"frames"},
     "pyarrow": {"frames"},
     "pytest": {"testing"},

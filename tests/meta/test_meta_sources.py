@@ -19,7 +19,7 @@ NAMELESS = {"base", "common", "helpers", "misc", "util", "utils"}
 
 
 def test_there_are_sources() -> None:
-    assert "beampy/errors.py" in SOURCES
+    assert "beampy/errors/__init__.py" in SOURCES
 
 
 @pytest.mark.parametrize("path", SOURCES)

@@ -60,6 +60,14 @@ SAMPLES: list[BaseException] = [
     errors.BadSpec("no such strategy", spec=["a", 1]),
     errors.BadReturn("Counter.handle_cast", "5", "Reply(…) or Stop(reason)"),
     errors.EncodeError("a function", "Can't pickle local object"),
+    errors.DecodeError(PID, "ModuleNotFoundError: No module named 'shop'"),
+    errors.PeerBusy("b@h", 1024),
+    errors.CallKilled(("fn", "b@h"), "killed"),
+    *(kind("b@h", "it was so") for kind in (
+        errors.NotConnected, errors.UnknownNode, errors.NameInUse, errors.HandshakeFailed, errors.CookieMismatch,
+        errors.VersionMismatch, errors.NotAllowed, errors.Superseded,
+    )),
+    errors.RemoteProtocolError("a frame of 4294967295 bytes"),
     errors.RemoteTraceback('Traceback (most recent call last):\n  File "x"\nValueError: x\n'),
     errors.RemoteError("shop.SoldOut", "no more of it", "Traceback …"),
     errors.ProcessExit("boom"),
@@ -178,7 +186,12 @@ def test_catching_by_the_root(error: BaseException) -> None:
     [
         (TimeoutError, "ReceiveTimeout CallTimeout TaskTimeout StartTimeout"),
         (TypeError, "BadFunction BadPattern BadDestination BadRef BadReturn EncodeError"),
-        (ValueError, "BadName BadSpec NameTaken AlreadyRegistered NotLocal"),
+        (ValueError, "BadName BadSpec NameTaken AlreadyRegistered NotLocal RemoteProtocolError"),
+        (
+            ConnectionError,
+            "NotConnected UnknownNode NameInUse HandshakeFailed CookieMismatch VersionMismatch NotAllowed Superseded",
+        ),
+        (BlockingIOError, "PeerBusy"),
         (LookupError, "NotRegistered"),
         (RuntimeError, "NotInNode NotInProcess NotTaskOwner"),
     ],

@@ -1,65 +1,10 @@
-"""Every error beampy raises, in one place.
-
-    BeampyError
-    ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
-    ├ NotTaskOwner                       a task is its owner's to await, wait for, shut down and ignore
-    ├ BadFunction, BadName, BadPattern,
-    │ BadDestination, BadRef             a wrong argument; also TypeError or ValueError
-    ├ NotLocal                           a question that only the process's own node can answer
-    ├ NameTaken, NotRegistered           the registry says no
-    │  └ AlreadyRegistered                 a unique key of a Registry is held
-    ├ ReceiveTimeout                     receive(timeout=…) saw nothing; also TimeoutError
-    ├ CallFailed                         a call has no answer, and why:
-    │  ├ NoProcess                         nobody there
-    │  ├ ServerExited                      it ended before it answered
-    │  ├ CallTimeout                       it did not answer in time; also TimeoutError
-    │  │  └ TaskTimeout                      a task ran longer than it may, and was stopped
-    │  ├ CallingSelf                       a process called itself
-    │  └ NodeDown                          the connection to its node is gone
-    ├ StartFailed                        a process did not come up
-    │  ├ AlreadyStarted                    its name is held by another one
-    │  ├ StartTimeout                      its init did not end in time; also TimeoutError
-    │  └ StartIgnored                      its init said "ignore"
-    ├ Exited                             a process whose value was waited for ended otherwise
-    ├ ChildError                         a supervisor cannot do that with this child
-    ├ BadSpec, BadReturn                 a supervisor's spec or a callback's answer is wrong
-    ├ EncodeError                        a message that cannot travel
-    ├ RemoteError                        an exception of another process, kept as text
-    └ InternalError                      a broken invariant of ours: please report it
-
-    ProcessExit(BaseException)           control flow: how `exit(reason)` leaves a process
-    RemoteTraceback                      the `__cause__` of an exception re-raised elsewhere
-
-The rules: fields come first and the message is derived from them; every error pickles; each says whose
-fault it is and what to do about it. This module imports nothing of beampy.
-"""
+"""The errors of one node: wrong arguments, calls without an answer, starts that failed. See the package's docstring."""
 
 from __future__ import annotations
 
 from typing import Any
 
-SHOWN = 300  # characters of a value in a message
-
-
-def _shown(value: object) -> str:
-    """`repr(value)`, shortened. It never raises: an error can always be printed, whatever its fields are."""
-    try:
-        text = repr(value)
-    except Exception as broken:
-        text = f"<{type(value).__name__} whose repr() raised {type(broken).__name__}>"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
-
-
-def _said(value: object) -> str:
-    """`str(value)`; it never raises, either."""
-    try:
-        return str(value)
-    except Exception as broken:
-        return f"<{type(value).__name__} whose str() raised {type(broken).__name__}>"
-
-
-class BeampyError(Exception):
-    """The root of everything beampy raises."""
+from beampy.errors.base import BeampyError, _said, _shown
 
 
 class InternalError(BeampyError):

@@ -1,0 +1,1 @@
+"""The shells that own sockets: connections, the name service, encryption, and the table of peers."""

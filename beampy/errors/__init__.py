@@ -1,0 +1,153 @@
+"""Every error beampy raises, in one place: `local` has those of one node, `nodes` those of many.
+
+    BeampyError
+    ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
+    ├ NotTaskOwner                       a task is its owner's to await, wait for, shut down and ignore
+    ├ BadFunction, BadName, BadPattern,
+    │ BadDestination, BadRef             a wrong argument; also TypeError or ValueError
+    ├ NotLocal                           a question that only the process's own node can answer
+    ├ NameTaken, NotRegistered           the registry says no
+    │  └ AlreadyRegistered                 a unique key of a Registry is held
+    ├ ReceiveTimeout                     receive(timeout=…) saw nothing; also TimeoutError
+    ├ CallFailed                         a call has no answer, and why:
+    │  ├ NoProcess                         nobody there
+    │  ├ ServerExited                      it ended before it answered
+    │  ├ CallTimeout                       it did not answer in time; also TimeoutError
+    │  │  └ TaskTimeout                      a task ran longer than it may, and was stopped
+    │  ├ CallingSelf                       a process called itself
+    │  ├ NodeDown                          the connection to its node is gone
+    │  └ CallKilled                        the function that was called was ended by an exit signal, there
+    ├ StartFailed                        a process did not come up
+    │  ├ AlreadyStarted                    its name is held by another one
+    │  ├ StartTimeout                      its init did not end in time; also TimeoutError
+    │  └ StartIgnored                      its init said "ignore"
+    ├ Exited                             a process whose value was waited for ended otherwise
+    ├ ChildError                         a supervisor cannot do that with this child
+    ├ BadSpec, BadReturn                 a supervisor's spec or a callback's answer is wrong
+    ├ EncodeError                        a message that cannot travel
+    ├ DecodeError                        a message that came and cannot be read here
+    ├ PeerBusy                           too much waits for a node already
+    ├ NotConnected                       no connection to a node, and why:
+    │  ├ UnknownNode                       no address for its name, or nobody answers there
+    │  ├ NameInUse                         another node has our own name
+    │  ├ HandshakeFailed                   the two do not agree: refused, timed out, not a beampy node
+    │  │  ├ CookieMismatch                   the other side's cookie is not ours
+    │  │  ├ VersionMismatch                  no version of the protocol, or a required feature, in common
+    │  │  └ NotAllowed                       it accepts other nodes only
+    │  └ Superseded                        the other side's own attempt goes on instead
+    ├ RemoteProtocolError                bytes that are not the protocol; that connection is closed
+    ├ RemoteError                        an exception of another process, kept as text
+    └ InternalError                      a broken invariant of ours: please report it
+
+    ProcessExit(BaseException)           control flow: how `exit(reason)` leaves a process
+    RemoteTraceback                      the `__cause__` of an exception re-raised elsewhere
+
+The rules: fields come first and the message is derived from them; every error pickles; each says whose
+fault it is and what to do about it. This module imports nothing of beampy.
+"""
+
+from __future__ import annotations
+
+from beampy.errors.base import BeampyError
+from beampy.errors.local import (
+    AlreadyRegistered,
+    AlreadyStarted,
+    BadDestination,
+    BadFunction,
+    BadName,
+    BadPattern,
+    BadRef,
+    BadReturn,
+    BadSpec,
+    CallFailed,
+    CallingSelf,
+    CallTimeout,
+    ChildError,
+    EncodeError,
+    Exited,
+    InternalError,
+    NameTaken,
+    NodeDown,
+    NoProcess,
+    NotInNode,
+    NotInProcess,
+    NotLocal,
+    NotRegistered,
+    NotTaskOwner,
+    ProcessExit,
+    ReceiveTimeout,
+    RemoteError,
+    RemoteTraceback,
+    ServerExited,
+    StartFailed,
+    StartIgnored,
+    StartTimeout,
+    TaskTimeout,
+)
+from beampy.errors.nodes import (
+    CallKilled,
+    CookieMismatch,
+    DecodeError,
+    HandshakeFailed,
+    NameInUse,
+    NotAllowed,
+    NotConnected,
+    PeerBusy,
+    RemoteProtocolError,
+    Superseded,
+    UnknownNode,
+    VersionMismatch,
+)
+
+__all__ = [
+    "AlreadyRegistered",
+    "AlreadyStarted",
+    "BadDestination",
+    "BadFunction",
+    "BadName",
+    "BadPattern",
+    "BadRef",
+    "BadReturn",
+    "BadSpec",
+    "BeampyError",
+    "CallFailed",
+    "CallKilled",
+    "CallTimeout",
+    "CallingSelf",
+    "ChildError",
+    "CookieMismatch",
+    "DecodeError",
+    "EncodeError",
+    "Exited",
+    "HandshakeFailed",
+    "InternalError",
+    "NameInUse",
+    "NameTaken",
+    "NoProcess",
+    "NodeDown",
+    "NotAllowed",
+    "NotConnected",
+    "NotInNode",
+    "NotInProcess",
+    "NotLocal",
+    "NotRegistered",
+    "NotTaskOwner",
+    "PeerBusy",
+    "ProcessExit",
+    "ReceiveTimeout",
+    "RemoteError",
+    "RemoteProtocolError",
+    "RemoteTraceback",
+    "ServerExited",
+    "StartFailed",
+    "StartIgnored",
+    "StartTimeout",
+    "Superseded",
+    "TaskTimeout",
+    "UnknownNode",
+    "VersionMismatch",
+]
+
+for _name in __all__:  # where people find them, and what tracebacks show
+    globals()[_name].__module__ = __name__
+del _name
