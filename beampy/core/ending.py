@@ -266,7 +266,7 @@ def end(process: Process, reason: Any, value: Any, error: BaseException | None) 
     watchers, process._watchers = process._watchers, None
     if watchers:
         for ref, watcher in watchers.items():
-            node.route_down(watcher, ref, reason)
+            node.route_down(pid, watcher, ref, reason)
     if extras is not None and extras.callbacks:
         for fn, context in extras.callbacks:
             node.loop.call_soon(fn, process, context=context)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from beampy.core.extras import Lineage
     from beampy.core.ids import Pid
     from beampy.core.node import LocalNode
+    from beampy.core.state import Parking
 
 
 class Guest(Process):
@@ -75,6 +76,9 @@ class Guest(Process):
         finally:
             self._waiting = NOT_WAITING
             self._more = None
+
+    def park(self, place: Parking) -> None:
+        """asyncio drives it: only what is written beyond every limit stops it (PeerBusy)."""
 
     def wake(self) -> None:
         if self._more is not None and not self._more.done():

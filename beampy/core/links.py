@@ -23,7 +23,7 @@ class Monitor(NamedTuple):
     """One of our monitors, where the pid alone does not say it all."""
 
     shown: Any  # what the Down calls it: the pid, or (name, node)
-    target: Pid
+    target: Pid | tuple[str, str]
     tag: Any
     alias_goes: bool  # the alias of the same ref goes with the monitor
 

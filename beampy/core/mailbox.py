@@ -22,7 +22,8 @@ from types import FunctionType, UnionType, coroutine
 from typing import Any, TypeVar, get_origin, overload
 
 from beampy.core.current import current
-from beampy.errors import BadPattern, NotInProcess, ReceiveTimeout
+from beampy.core.unread import Unread
+from beampy.errors import BadPattern, DecodeError, NotInProcess, ReceiveTimeout
 
 T = TypeVar("T")
 
@@ -169,6 +170,8 @@ class Mailbox(deque[Any]):
         pop, save = super().popleft, self.saved.append
         while deque.__len__(self):
             message = pop()
+            if message.__class__ is Unread:
+                return message  # the caller decodes it, puts it back and goes on
             try:
                 if fits(message):
                     return self.taken(message)
@@ -302,10 +305,13 @@ def receive(pattern: Any = None, timeout: float | None = None, default: Any = MI
     # One generator, no keyword-only parameters: this is half of the cost of a message.
     if pattern is None and timeout is None:
         try:
-            return (yield RECEIVE)
+            message = yield RECEIVE
         except RuntimeError as refused:
             # asyncio throws this into a task that yields something it does not know
-            return (yield from _foreign(refused).next_message().__await__())
+            message = yield from _foreign(refused).next_message().__await__()
+        if message.__class__ is Unread:
+            return (yield from _read(message, current.get()))
+        return message
     return (yield from _select(pattern, timeout, default))
 
 
@@ -325,6 +331,8 @@ def _select(pattern: Any, timeout: float | None, default: Any) -> Generator[Any,
     key = MISSING if pattern is None else _remembered(pattern)
     box = process.selective_mailbox()
     found = box.popleft() if pattern is None and box else box.take(key, fits)
+    if found.__class__ is Unread:
+        found = yield from _take_unread(process, found, fits)
     if found is not MISSING:
         return found
     alarm = None
@@ -335,6 +343,8 @@ def _select(pattern: Any, timeout: float | None, default: Any) -> Generator[Any,
             yield from process.wait_for_more()
             # Exiting or a nested receive may have changed the box; what is new is always at its end.
             found = process.selective_mailbox().take_new(fits)
+            if found.__class__ is Unread:
+                found = yield from _take_unread(process, found, fits)
             if found is not MISSING:
                 return found
     finally:
@@ -343,6 +353,28 @@ def _select(pattern: Any, timeout: float | None, default: Any) -> Generator[Any,
     if default is not MISSING:
         return default
     raise ReceiveTimeout(timeout or 0)
+
+
+def _read(message: Unread, process: Any) -> Generator[Any, Any, Any]:
+    """Decode a message that was just taken. A receive that is cancelled meanwhile has taken nothing."""
+    try:
+        return (yield from message.read())
+    except DecodeError:
+        raise  # it is gone from the mailbox, and said once
+    except BaseException:
+        process.selective_mailbox().appendleft(message)
+        raise
+
+
+def _take_unread(process: Any, message: Unread, fits: Matcher) -> Generator[Any, Any, Any]:
+    """Decode `message`, which was the next to be looked at, and all that follow until one fits."""
+    found: Any = message
+    while found.__class__ is Unread:
+        value = yield from _read(found, process)
+        box = process.selective_mailbox()
+        box.appendleft(value)
+        found = box.take_new(fits)
+    return found
 
 
 def _anything(_: Any) -> bool:

@@ -1,11 +1,7 @@
-"""One node: its table of processes, and the one place that asks "local or remote?".
+"""One node: its table of processes, how they start, and how all of it ends.
 
-`route_message` takes a message to whatever a destination means, `route_signal` takes a signal to its process;
-both never raise for something dead or unreachable. Other nodes are behind `remote`, which the layer above plugs
-in; alone, a node answers as OTP does when it cannot connect: messages vanish, links and monitors get
-`noconnection`.
+Where messages and signals go is routing.py's; what links and monitors mean to those who ask for them, relations.py's.
 
-`send.py` holds the fast path of a local send; this is its general form.
 Benchmark: benchmarks/spawn.py.
 """
 
@@ -23,27 +19,16 @@ from typing import Any
 from beampy.core import tasks
 from beampy.core.current import current
 from beampy.core.functions import start_coroutine
-from beampy.core.ids import Pid, Ref, is_destination, pid_of
-from beampy.core.links import Monitor
+from beampy.core.ids import Pid, Ref
 from beampy.core.mailbox import LimitedMailbox
 from beampy.core.process import Process
 from beampy.core.registry import Registry
+from beampy.core.relations import Relations
 from beampy.core.remote import Alone, Remote
 from beampy.core.scheduler import Scheduler
-from beampy.core.signals import (
-    NOCONNECTION,
-    NOPROC,
-    DemonitorSignal,
-    DownSignal,
-    ExitSignal,
-    LinkSignal,
-    MonitorSignal,
-    Signal,
-    UnlinkAckSignal,
-    UnlinkSignal,
-)
+from beampy.core.signals import ExitSignal
 from beampy.core.timers import Deadlines, Timers
-from beampy.errors import BadDestination, NoProcess, NotInNode, NotRegistered
+from beampy.errors import NoProcess, NotInNode
 
 log = logging.getLogger("beampy.node")
 
@@ -55,7 +40,7 @@ Tracer = Callable[[str, Pid, Any], object]
 """Called as tracer(event, pid, detail); see LocalNode.trace."""
 
 
-class LocalNode:
+class LocalNode(Relations):
     """The runtime of one node on one event loop. Make it on the loop's own thread."""
 
     def __init__(
@@ -83,6 +68,7 @@ class LocalNode:
         self.zombies: list[Process] = []
         self.remote: Remote = Alone(self)
         self.tracer: Tracer | None = None
+        self.exported: dict[int, Ref] = {}  # refs that other nodes may send to, by id, while somebody holds them
         self.closed = False
         self.leaving: set[int] | None = None  # while the node stops: the serials of those told to end
         self.left: asyncio.Future[None] = loop.create_future()  # when all of them have ended
@@ -104,38 +90,9 @@ class LocalNode:
         self.spawned += 1
         return Pid(self.name, self.spawned, self.creation)
 
-    def find(self, pid: Pid) -> Process | None:
-        """The process of a pid, when it lives here."""
-        process: Process | None = pid._local
-        if process is not None and process.node is self:
-            return process
-        # A copy of a pid keeps no shortcut: nobody would take it away when the process ends.
-        return self.processes.get(pid.serial) if self.is_mine(pid) else None
-
-    def is_mine(self, id: Pid | Ref) -> bool:
-        """Whether the pid or ref was made by this incarnation of this node."""
-        return id.node == self.name and id.creation == self.creation
-
-    def resolve(self, dest: Any) -> Process | None:
-        """The local process that a pid, a name, (name, this node) or something with a `pid` stands for."""
-        if dest.__class__ is Pid:
-            return self.find(dest)
-        if isinstance(dest, str):
-            pid = self.registry.pids.get(dest)
-            return None if pid is None else self.find(pid)
-        if isinstance(dest, tuple) and len(dest) == 2 and dest[1] == self.name:
-            return self.resolve(dest[0])
-        pid = pid_of(dest)
-        return self.find(pid) if isinstance(pid, Pid) else None
-
-    def is_remote(self, dest: Any) -> bool:
-        """Whether a destination names another node."""
-        if dest.__class__ is Pid or dest.__class__ is Ref:
-            return bool(dest.node != self.name)
-        if isinstance(dest, tuple) and len(dest) == 2:
-            return bool(dest[1] != self.name)
-        pid = pid_of(dest)
-        return isinstance(pid, Pid) and pid.node != self.name
+    def export(self, ref: Ref) -> None:
+        """One of our refs goes to another node: what comes back to it is to find who holds it."""
+        self.exported[ref.id] = ref
 
     def new_mailbox(self) -> deque[Any]:
         """The mailbox of a process that has its first backlog."""
@@ -228,173 +185,6 @@ class LocalNode:
             self.registry.forget(extras.name)
         if self.tracer is not None:
             self.event("exit", pid, None)
-
-    # messages
-
-    def route_message(self, sender: Process, dest: Any, message: Any) -> None:
-        """Take a message to where `dest` leads. Only a bare name that nobody has raises."""
-        if self.copier is not None:
-            message = self.copier(message)
-        if self.tracer is not None:
-            self.event("send", sender.pid, (dest, message))
-        if dest.__class__ is Pid:
-            process = self.find(dest)
-            if process is not None:
-                process.deliver(message)
-            elif dest.node != self.name:
-                self.remote.send(sender, dest, message)
-        elif dest.__class__ is Ref:
-            if dest.node == self.name:
-                holder = dest._holder
-                if holder is not None:
-                    holder.take_message(dest, message)
-            else:
-                self.remote.send(sender, dest, message)
-        elif isinstance(dest, str):
-            pid = self.registry.pids.get(dest)
-            if pid is None:
-                raise NotRegistered(dest)
-            self.route_message_to(pid, message)
-        elif isinstance(dest, tuple) and len(dest) == 2 and all(isinstance(p, str) for p in dest):
-            if dest[1] == self.name:
-                pid = self.registry.pids.get(dest[0])
-                if pid is not None:
-                    self.route_message_to(pid, message)
-            else:
-                self.remote.send(sender, dest, message)
-        elif (pid := getattr(dest, "pid", dest)).__class__ is Pid:
-            self.route_message(sender, pid, message)
-        elif pid is None and dest is not None:
-            raise NotRegistered(dest)  # a name of another kind, which nobody has now
-        else:
-            raise BadDestination(dest)
-
-    def route_message_to(self, pid: Pid, message: Any) -> None:
-        """Deliver to a local process, if it still is."""
-        process = self.find(pid)
-        if process is not None:
-            process.deliver(message)
-
-    def send_quietly(self, dest: Any, message: Any) -> None:
-        """A send of the node's own (a timer): an unknown name is no error."""
-        try:
-            self.route_message(self.voice, dest, message)
-        except NotRegistered:
-            return
-
-    # signals
-
-    def route_signal(self, signal: Signal) -> None:
-        """Take a signal to its process. Local signals take effect at once, so they keep their order."""
-        to = signal.to
-        process = self.find(to)
-        if process is None:
-            if to.node != self.name:
-                self.remote.signal(signal)
-            elif isinstance(signal, LinkSignal):
-                self.route_signal(ExitSignal(to, signal.sender, NOPROC, True))
-            elif isinstance(signal, MonitorSignal):
-                self.route_signal(DownSignal(signal.sender, signal.ref, NOPROC))
-            elif isinstance(signal, UnlinkSignal):
-                self.route_signal(UnlinkAckSignal(to, signal.sender, signal.id))
-        elif isinstance(signal, DownSignal):
-            self._down(process, signal.ref, signal.reason)
-        elif isinstance(signal, ExitSignal):
-            process.take_exit(signal)
-        elif isinstance(signal, LinkSignal):
-            process.extras().links.linked_by(signal.sender)
-        elif isinstance(signal, UnlinkSignal):
-            process.extras().links.unlinked_by(signal.sender)
-            self.route_signal(UnlinkAckSignal(to, signal.sender, signal.id))
-        elif isinstance(signal, UnlinkAckSignal):
-            process.extras().links.unlink_acknowledged(signal.sender, signal.id)
-        elif isinstance(signal, MonitorSignal):
-            process.watched(signal.ref, signal.sender)
-        else:
-            process.unwatched(signal.ref)
-
-    def route_down(self, watcher: Pid, ref: Ref, reason: Any) -> None:
-        """The commonest signal, without making one where the watcher is local."""
-        process = self.find(watcher)
-        if process is not None:
-            self._down(process, ref, reason)
-        elif watcher.node != self.name:
-            self.remote.signal(DownSignal(watcher, ref, reason))
-
-    def _down(self, process: Process, ref: Ref, reason: Any) -> None:
-        holder = ref._holder
-        if holder is None or holder is process:
-            process.take_down(ref, reason)
-        else:
-            holder.take_down(reason)  # a Request
-
-    # what processes ask of links and monitors
-
-    def link(self, process: Process, peer: Pid) -> None:
-        """Link `process` with `peer`. A dead local peer: NoProcess, or Exit(noproc) where exits are trapped."""
-        if peer == process.pid:
-            return
-        if self.find(peer) is None and peer.node == self.name and not process.trap_exit:
-            raise NoProcess(peer)
-        if process.extras().links.link(peer):
-            self.route_signal(LinkSignal(process.pid, peer))
-
-    def unlink(self, process: Process, peer: Pid) -> None:
-        """End the link. What came before stays in the mailbox; nothing comes later."""
-        id = process.extras().links.unlink(peer)
-        if id is not None:
-            self.route_signal(UnlinkSignal(process.pid, peer, id))
-
-    def monitor(self, process: Process, target: Any, alias: str | None, tag: Any) -> Ref:
-        """A Down comes when `target` ends, at once where it is not alive or cannot be reached."""
-        ref = self.new_ref()
-        shown, pid = self._monitored(target)
-        if alias is not None:
-            process.new_alias(ref, alias)
-        if pid is not None and pid == process.pid:
-            return ref  # it never fires
-        alias_goes = alias in ("demonitor", "reply_demonitor")
-        if pid is None:
-            unreachable = isinstance(shown, tuple) and shown[1] != self.name
-            process.extras().links.monitors[ref] = Monitor(shown, process.pid, tag, alias_goes)
-            process.take_down(ref, NOCONNECTION if unreachable else NOPROC)
-        else:
-            process.extras().links.monitors[ref] = Monitor(shown, pid, tag, alias_goes)
-            self.route_signal(MonitorSignal(process.pid, pid, ref))
-        return ref
-
-    def _monitored(self, target: Any) -> tuple[Any, Pid | None]:
-        """How a Down calls the target, and the pid it has now. A name is resolved once, here."""
-        if isinstance(target, Pid):
-            return target, target
-        if isinstance(target, str):
-            target = (target, self.name)
-        if not is_destination(target) or isinstance(target, Ref):
-            raise BadDestination(target)
-        pid = pid_of(target, target)
-        if isinstance(pid, Pid):
-            return pid, pid
-        if pid is None:
-            return target, None  # a name of another kind, which nobody has now
-        return target, self.registry.pids.get(target[0]) if target[1] == self.name else None
-
-    def demonitor(self, process: Process, ref: Ref) -> bool:
-        """No Down will come any more. False when the monitor had fired, or never was this process's."""
-        extras = process._extras
-        monitor = extras.links.monitors.pop(ref, None) if extras is not None else None
-        if monitor is None:
-            return False
-        if isinstance(monitor, Pid):
-            self.route_signal(DemonitorSignal(process.pid, monitor, ref))
-            return True
-        if monitor.alias_goes:
-            process.drop_alias(ref)
-        self.route_signal(DemonitorSignal(process.pid, monitor.target, ref))
-        return True
-
-    def exit(self, sender: Pid, to: Any, reason: Any) -> None:
-        """The exit signal of exit(pid, reason)."""
-        self.route_signal(ExitSignal(sender, to, reason, False))
 
     # names
 

@@ -22,7 +22,7 @@ from beampy.core.mailbox import Mailbox
 from beampy.core.request import Request
 from beampy.core.scheduler import CLOSED, current_tasks
 from beampy.core.signals import KILLED, Down, safe_repr
-from beampy.core.state import ANY, DEAD, EXITING, NOT_WAITING, SELECTIVE, TAKE
+from beampy.core.state import ANY, DEAD, EXITING, NOT_WAITING, PARKED, SELECTIVE, TAKE, Parking
 from beampy.core.task_surface import TaskSurface
 from beampy.core.timers import Alarm
 
@@ -73,7 +73,10 @@ class Process(TaskSurface):
 
     def wake(self) -> None:
         """Resume a process that waits for messages: there is something in the mailbox, or an alarm rang."""
-        waiting, self._waiting = self._waiting, NOT_WAITING
+        waiting = self._waiting
+        if waiting == PARKED:
+            return
+        self._waiting = NOT_WAITING
         if waiting == SELECTIVE:
             self._scheduler.push(self)
         elif waiting:
@@ -105,6 +108,10 @@ class Process(TaskSurface):
         if extras is None or not extras.aliases or extras.aliases.pop(ref, None) is None:
             return False
         ref._holder = None
+        if self.node.exported:
+            mine = self.node.exported.pop(ref.id, None)
+            if mine is not None:
+                mine._holder = None  # `ref` may be a copy that has come back
         return True
 
     def take_message(self, ref: Ref, message: Any) -> None:
@@ -200,6 +207,8 @@ class Process(TaskSurface):
         if interrupt is EXITING:
             value, self._value = self._value, None
             return self._context.run(self._coro.send, value)
+        if interrupt.__class__ is Parking:
+            return self._park(interrupt)
         if interrupt is TAKE:
             self._interrupt = None
             assert self._mailbox
@@ -214,14 +223,44 @@ class Process(TaskSurface):
         self._interrupt = EXITING if exiting else None
         return self._context.run(self._coro.throw, interrupt)
 
+    def park(self, place: Parking) -> None:
+        """It has written too much to a connection: it stops at its next await, until that has been sent."""
+        if self._interrupt is None and not self._waiting:
+            self._interrupt = place
+
+    def _park(self, place: Parking) -> Any:
+        """Its turn: wait on, or go on where it was."""
+        if place.busy:
+            self._waiting = PARKED
+            place.parked.append(self)
+            return CLOSED
+        self._interrupt = None
+        if place.wants_message:
+            if not self._mailbox:
+                self._waiting = ANY
+                return CLOSED
+            return self._context.run(self._coro.send, self._mailbox.popleft())
+        value, self._value = self._value, None
+        return self._context.run(self._coro.send, value)
+
+    def unpark(self, place: Parking) -> None:
+        """The connection has sent what it had."""
+        if self._waiting == PARKED and self._interrupt is place:
+            self._waiting = NOT_WAITING
+            self._scheduler.push(self)
+
     def _interrupted_wait(self) -> None:
         """It wants a message, but something has happened to it: a process that is exiting gets no more messages."""
         if self._interrupt is EXITING:
             self._interrupt = CancelledError("the process is exiting: it receives nothing more")
+        elif self._interrupt.__class__ is Parking:
+            self._interrupt = self._interrupt.receiving
         self._scheduler.push(self)
 
     def _wait_selecting(self) -> None:
-        if self._interrupt is not None:
+        if self._interrupt.__class__ is Parking:
+            self._scheduler.push(self)  # it looks for itself when it goes on
+        elif self._interrupt is not None:
             self._interrupted_wait()
         elif isinstance(box := self._mailbox, Mailbox) and deque.__len__(box):
             self._scheduler.push(self)

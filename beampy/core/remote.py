@@ -35,4 +35,4 @@ class Alone:
         if isinstance(signal, LinkSignal):
             self.node.route_signal(ExitSignal(signal.to, signal.sender, NOCONNECTION, True))
         elif isinstance(signal, MonitorSignal):
-            self.node.route_signal(DownSignal(signal.sender, signal.ref, NOCONNECTION))
+            self.node.route_signal(DownSignal(signal.sender, signal.ref, NOCONNECTION, None))

@@ -20,12 +20,14 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beampy.core.ids import Pid, Ref, is_destination
-from beampy.core.signals import NOCONNECTION, NOPROC, Crash
+from beampy.core.signals import NOCONNECTION, NOPROC, Crash, DemonitorSignal, MonitorSignal
+from beampy.core.unread import NeedsThread, Unread
 from beampy.errors import (
     BadDestination,
     BeampyError,
     CallingSelf,
     CallTimeout,
+    DecodeError,
     NodeDown,
     NoProcess,
     RemoteError,
@@ -64,7 +66,9 @@ class Request(Handle[Any]):
     _seen = False
     _state = WAITING
     _waiter: Process | None = None
-    target: Process | None = None
+    target: Process | None = None  # who was asked, while it lives on this node
+    to: Any = None  # where the request is to be sent; None when there is nobody
+    far: Any = None  # the same, on another node, while its Down may come
 
     def __init__(self, process: Process, dest: Any, timeout: float | None) -> None:
         self._process = process
@@ -74,12 +78,21 @@ class Request(Handle[Any]):
         target = dest._local if dest.__class__ is Pid else None
         if target is None or target.node is not node:
             target = node.resolve(dest)
-        if target is None or target is process:
+        ref._holder = self
+        if target is not None and target is not process:
+            self.to = target.pid
+            self.target = target
+            target.watched(ref, process.pid)
+        elif target is None and (to := node.elsewhere(dest)) is not None:
+            self.to = self.far = to
+            node.exported[ref.id] = ref
+            node.remote.signal(MonitorSignal(process.pid, to, ref))
+            if self._state != WAITING:
+                return  # there is no way to that node
+        else:
+            ref._holder = None
             self._fail(self._unreachable(dest) if target is None else CallingSelf(dest))
             return
-        self.target = target
-        ref._holder = self
-        target.watched(ref, process.pid)
         if timeout is not None:
             self._bucket = node.deadlines.add(timeout, self)
             if timeout <= 0:
@@ -89,9 +102,7 @@ class Request(Handle[Any]):
             process.extras().own_requests()[self] = None
 
     def _unreachable(self, dest: Any) -> BeampyError:
-        if not is_destination(dest) or isinstance(dest, Ref):
-            return BadDestination(dest)
-        return NodeDown(dest) if self._process.node.is_remote(dest) else NoProcess(dest)
+        return BadDestination(dest) if not is_destination(dest) or isinstance(dest, Ref) else NoProcess(dest)
 
     # how it settles
 
@@ -100,14 +111,34 @@ class Request(Handle[Any]):
         if self._state == WAITING:
             if message.__class__ is Failed:
                 self._fail(rebuilt(message.crash, message.pid))
+            elif message.__class__ is Unread:
+                self._read(message)
             else:
                 self._outcome = message
                 self._settle(ANSWERED)
 
+    def _read(self, message: Unread) -> None:
+        """The answer is here, so neither a Down nor the deadline counts any more; only its decoding may take time."""
+        try:
+            self.take_message(self.ref, message.now())
+        except NeedsThread:
+            self._release()
+            message.in_thread(self.get_loop()).add_done_callback(self._take_read)
+        except DecodeError as unreadable:
+            self._fail(unreadable)
+
+    def _take_read(self, reading: asyncio.Future[Any]) -> None:
+        if reading.cancelled():  # the loop is being closed
+            self.cancel()
+        elif (unreadable := reading.exception()) is None:
+            self.take_message(self.ref, reading.result())
+        elif self._state == WAITING:
+            self._fail(unreadable)
+
     def take_down(self, reason: Any) -> None:
         """The process that was asked has ended."""
         if self._state == WAITING:
-            self.target = None
+            self.target = self.far = None
             if isinstance(reason, str) and reason == NOPROC:
                 self._fail(NoProcess(self.dest))
             elif isinstance(reason, str) and reason == NOCONNECTION:
@@ -136,15 +167,25 @@ class Request(Handle[Any]):
         self._outcome = error
         self._settle(FAILED)
 
-    def _settle(self, state: int) -> None:
-        self._state = state
+    def _release(self) -> None:
+        """Take back what stands elsewhere for it: alias, monitor, deadline."""
         self.ref._holder = None
+        node = self._process.node
+        if node.exported:
+            node.exported.pop(self.ref.id, None)
         if self.target is not None:
             self.target.unwatched(self.ref)
             self.target = None
+        elif self.far is not None:
+            node.remote.signal(DemonitorSignal(self._process.pid, self.far, self.ref))
+            self.far = None
         if self._bucket is not None:
             self._bucket.pop(self, None)
-        elif (extras := self._process._extras) is not None and extras.requests:
+
+    def _settle(self, state: int) -> None:
+        self._state = state
+        self._release()
+        if self._bucket is None and (extras := self._process._extras) is not None and extras.requests:
             extras.requests.pop(self, None)
         waiter = self._waiter
         if waiter is not None:

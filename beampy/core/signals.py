@@ -96,10 +96,10 @@ class ExitSignal(NamedTuple):
 
 
 class MonitorSignal(NamedTuple):
-    """`sender` wants a Down under `ref` when `to` ends."""
+    """`sender` wants a Down under `ref` when `to` ends; a (name, node) elsewhere is looked up there."""
 
     sender: Pid
-    to: Pid
+    to: Pid | tuple[str, str]
     ref: Ref
 
 
@@ -107,16 +107,17 @@ class DemonitorSignal(NamedTuple):
     """`sender` no longer wants it."""
 
     sender: Pid
-    to: Pid
+    to: Pid | tuple[str, str]
     ref: Ref
 
 
 class DownSignal(NamedTuple):
-    """The process that `to` monitors under `ref` has ended."""
+    """The process that `to` monitors under `ref` has ended. `sender` is its pid, None where there was nobody."""
 
     to: Pid
     ref: Ref
     reason: Any
+    sender: Pid | None
 
 
 Signal = LinkSignal | UnlinkSignal | UnlinkAckSignal | ExitSignal | MonitorSignal | DemonitorSignal | DownSignal

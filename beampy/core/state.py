@@ -24,11 +24,44 @@ if TYPE_CHECKING:
 NOT_WAITING = 0
 ANY = 1  # the next message is handed over
 SELECTIVE = 2  # woken by each new message, it looks for itself
+PARKED = 3  # not for messages: for a connection that it has written too much to
 
 # What `_interrupt` holds besides an exception to throw at the next step:
 EXITING: Any = object()  # cleaning up after an exit signal
 TAKE: Any = object()  # the next message is in the mailbox: a None, or the rest of a slice
 DEAD: Any = object()  # ended, but the coroutine still has to be closed
+
+
+class Parking:
+    """What a process that writes faster than a connection sends has in `_interrupt`: it goes on when `busy` is over.
+
+    `wants_message`: it was about to take the next message of its mailbox.
+    """
+
+    __slots__ = ("busy", "parked", "receiving", "wants_message")
+
+    def __init__(self, receiving: Parking | None = None) -> None:
+        self.busy = False
+        self.parked: list[Any] = []
+        self.wants_message = receiving is None
+        self.receiving: Parking = self if receiving is None else receiving
+
+    @classmethod
+    def place(cls) -> Parking:
+        """A parking place, with the form of it that wants a message at hand."""
+        return cls(cls())
+
+    def stop(self) -> None:
+        """From now on, who writes is parked at its next await."""
+        self.busy = self.receiving.busy = True
+
+    def go(self) -> None:
+        """The connection has sent what it had: all go on."""
+        self.busy = self.receiving.busy = False
+        for part in (self, self.receiving):
+            waiting, part.parked = part.parked, []
+            for process in waiting:
+                process.unpark(part)
 
 
 class State:

@@ -237,9 +237,8 @@ def call(server: Any, request: Any, /, *, timeout: float | None = CALL_TIMEOUT) 
     if me._thread != get_ident() and me.node.thread != get_ident():
         return api.submit(me, lambda: call(server, request, timeout=timeout), f"call to {server!r}")
     pending = Request(me, server, timeout)
-    to = pending.target
-    if to is not None:
-        api.send(to.pid, tuple.__new__(Call, (pending.ref, me.pid, request)))
+    if pending.to is not None:
+        api.send(pending.to, tuple.__new__(Call, (pending.ref, me.pid, request)))
     return pending
 
 
@@ -292,8 +291,8 @@ async def stop(server: Any, reason: Any = "normal", timeout: float | None = None
 def system_request(server: Any, op: str, arg: Any = None, timeout: float | None = CALL_TIMEOUT) -> Request:
     """Ask the behaviour itself: the operations of `otp.debug`."""
     pending = api.request(server, timeout)
-    if pending.target is not None:
-        api.send(pending.target.pid, System(pending.ref, api.self(), op, arg))
+    if pending.to is not None:
+        api.send(pending.to, System(pending.ref, api.self(), op, arg))
     return pending
 
 

@@ -250,6 +250,8 @@ def test_it_is_described(name: str) -> None:
 
 
 def test_nothing_of_beampy_is_imported() -> None:
-    tree = ast.parse(inspect.getsource(errors))
-    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert {getattr(node, "module", None) for node in imported} == {"__future__", "typing"}
+    for module in (errors, errors.base, errors.local, errors.nodes):
+        tree = ast.parse(inspect.getsource(module))
+        imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        others = {str(getattr(node, "module", None)) for node in imported} - {"__future__", "typing"}
+        assert all(other.startswith("beampy.errors.") for other in others)

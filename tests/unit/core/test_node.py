@@ -225,7 +225,7 @@ async def test_the_end_of_a_process_is_told_to_other_nodes() -> None:
         ref = bp.Ref("b@h", 9, 1)
         process.watched(ref, far)
         bp.exit(pid, "kill")
-        assert wire.signals == [ExitSignal(pid, far, "killed", True), DownSignal(far, ref, "killed")]
+        assert wire.signals == [ExitSignal(pid, far, "killed", True), DownSignal(far, ref, "killed", pid)]
 
     await harness.run(body)
 

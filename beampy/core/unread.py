@@ -1,0 +1,63 @@
+"""A message from another node, still encoded: its body is decoded when the process takes it.
+
+So a slow import or a failing `__setstate__` is the receiver's, in the order of its mailbox, and never holds up the
+connection it came over. What the bytes mean is the layer above's, which makes these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from beampy.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+
+class NeedsThread(Exception):
+    """Decoding would import modules, or take long: it belongs in a thread."""
+
+
+class Unread:
+    """One encoded message. `decode(in_thread)` gives the value, or raises NeedsThread where `in_thread` is False."""
+
+    __slots__ = ("_decode", "nbytes", "sender")
+
+    def __init__(self, decode: Callable[[bool], Any], sender: Any, nbytes: int) -> None:
+        self._decode = decode
+        self.sender = sender  # a pid, or the name of a node
+        self.nbytes = nbytes
+
+    def now(self) -> Any:
+        """The value, without waiting. NeedsThread, or DecodeError when it cannot be read."""
+        return self._open(False)
+
+    def read(self) -> Generator[Any, Any, Any]:
+        """The value, awaited in a thread where that is needed. DecodeError when it cannot be read."""
+        try:
+            return self._open(False)
+        except NeedsThread:
+            return (yield from self.in_thread(asyncio.get_running_loop()).__await__())
+
+    def in_thread(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+        """The same, as a future of `loop`: for where nothing can be awaited."""
+        return loop.run_in_executor(None, self._open, True)
+
+    def _open(self, in_thread: bool) -> Any:
+        try:
+            return self._decode(in_thread)
+        except NeedsThread:
+            raise
+        except Exception as cause:
+            raise DecodeError(self.sender, _said(cause)) from cause
+
+    def __repr__(self) -> str:
+        return f"<{self.nbytes} bytes from {self.sender!r}, not yet read>"
+
+
+def _said(cause: Exception) -> str:
+    try:
+        return f"{type(cause).__name__}: {cause}"
+    except Exception:
+        return type(cause).__name__
