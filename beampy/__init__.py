@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from beampy.api import alias as alias
     from beampy.api import ancestors as ancestors
     from beampy.api import cancel_timer as cancel_timer
+    from beampy.api import connect as connect
     from beampy.api import demonitor as demonitor
+    from beampy.api import disconnect as disconnect
     from beampy.api import exit as exit
     from beampy.api import is_alive as is_alive
     from beampy.api import link as link
     from beampy.api import mailbox as mailbox
     from beampy.api import monitor as monitor
+    from beampy.api import monitor_node as monitor_node
+    from beampy.api import monitor_nodes as monitor_nodes
+    from beampy.api import node as node
+    from beampy.api import nodes as nodes
+    from beampy.api import ping as ping
     from beampy.api import process_info as process_info
     from beampy.api import processes as processes
     from beampy.api import receive as receive
@@ -82,9 +89,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "beampy.api": (
-        "alias ancestors cancel_timer demonitor exit is_alive link mailbox monitor process_info processes "
-        "receive register registered request self send send_after set_label spawn spawn_link spawn_monitor "
-        "start_timer trap_exit unalias unlink unregister whereis "
+        "alias ancestors cancel_timer connect demonitor disconnect exit is_alive link mailbox monitor monitor_node "
+        "monitor_nodes node nodes ping process_info processes receive register registered request self send "
+        "send_after set_label spawn spawn_link spawn_monitor start_timer trap_exit unalias unlink unregister whereis "
     ),
     "beampy.core.ids": "Pid Ref",
     "beampy.core.info": "ProcessInfo",

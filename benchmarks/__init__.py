@@ -20,4 +20,6 @@ HOT_PATHS = (
     "supervisor",
     "timers",
     "tasks",
+    "codec",
+    "channel",
 )

@@ -7,6 +7,8 @@ on all there is. Tests marked `nonblocking` fail when they block their event loo
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,20 @@ if TYPE_CHECKING:
 # An installed beampy brings its plugin along; where it is only on the path, load it from here.
 _installed = any(point.name == "beampy" for point in entry_points(group="pytest11"))
 _autoload = not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# Nodes of the tests meet each other and nobody else: a name service and a cookie of their own, also for subprocesses.
+os.environ["ERL_EPMD_PORT"] = str(_free_port())
+os.environ.pop("ERL_EPMD_ADDRESS", None)
+os.environ["BEAMPY_COOKIE"] = secrets.token_urlsafe(24)
 
 pytest_plugins = ["pytester"]
 if not (_installed and _autoload):

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from beampy.core import tasks
 from beampy.core.current import current
@@ -29,6 +29,9 @@ from beampy.core.scheduler import Scheduler
 from beampy.core.signals import ExitSignal
 from beampy.core.timers import Deadlines, Timers
 from beampy.errors import NoProcess, NotInNode
+
+if TYPE_CHECKING:
+    from beampy.core.extras import Lineage
 
 log = logging.getLogger("beampy.node")
 
@@ -113,6 +116,7 @@ class LocalNode(Relations):
         max_mailbox: int | tuple[int, int] | None = None,
         context: Context | None = None,
         pid: Pid | None = None,
+        lineage: Lineage | None = None,
     ) -> tuple[Process, Ref | None]:
         """Start a process. Link and monitor are in place before it runs, and before anybody hears of it."""
         if self.closed:
@@ -125,9 +129,7 @@ class LocalNode(Relations):
             pid = Pid(self.name, self.spawned, self.creation)
         if context is None:
             context = copy_context()
-        if parent is None:
-            lineage = None
-        else:
+        if parent is not None:
             kept = parent._extras
             lineage = (kept and kept.lineage) or parent.lineage_for_children()
         process = Process(self, pid, coro, context, lineage)
@@ -214,6 +216,11 @@ class LocalNode(Relations):
         self.fast_thread = self.thread if tracer is None and self.copier is None else -1
         for process in self.processes.values():
             process._thread = self.fast_thread
+
+    def be_strict(self, copier: Callable[[Any], Any]) -> None:
+        """Copy every local message from now on; sends of all processes take the slow path for that."""
+        self.copier = copier
+        self.fast_thread = -1
 
     def cancel_soon(self, future: Any) -> None:
         """Cancel what a process awaits, in the next turn of the loop: at once, a chain of awaits would be recursion."""

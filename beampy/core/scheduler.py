@@ -60,12 +60,14 @@ def drain(process: Process, box: deque[Any]) -> tuple[int, Any]:
 class Scheduler:
     """The run queue of one node, on one event loop."""
 
-    __slots__ = ("armed", "clock", "loop", "push_soon", "queue", "steps", "ticks")
+    __slots__ = ("armed", "clock", "endings", "loop", "queue", "running", "steps", "ticks")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.queue: deque[Process] = deque()
         self.armed = False
+        self.running = False
+        self.endings: list[Callable[[], None]] = []  # what is to be done at the end of this tick
         self.steps = 0
         self.ticks = 0
         # A simulated loop offers its own clock; uvloop's stands still within a tick, so it is not asked.
@@ -78,6 +80,13 @@ class Scheduler:
             self.armed = True
             self.loop.call_soon(self.run)
 
+    def at_end(self, fn: Callable[[], None]) -> None:
+        """Call `fn` at the end of this tick; soon, where none runs. What a tick sends leaves in one write."""
+        if self.running:
+            self.endings.append(fn)
+        else:
+            self.loop.call_soon(fn)
+
     def run(self) -> None:
         """One tick: step what is runnable, within the budget."""
         queue = self.queue
@@ -89,6 +98,7 @@ class Scheduler:
         left = TICK_STEPS
         look = left - CLOCK_EVERY
         self.ticks += 1
+        self.running = True
         try:
             while queue and left > 0:
                 if left <= look:
@@ -153,3 +163,8 @@ class Scheduler:
             if queue:
                 self.armed = True
                 loop.call_soon(self.run)
+            self.running = False
+            if self.endings:
+                endings, self.endings = self.endings, []
+                for fn in endings:
+                    fn()

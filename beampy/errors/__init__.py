@@ -48,7 +48,7 @@ fault it is and what to do about it. This module imports nothing of beampy.
 
 from __future__ import annotations
 
-from beampy.errors.base import BeampyError
+from beampy.errors.root import BeampyError
 from beampy.errors.local import (
     AlreadyRegistered,
     AlreadyStarted,

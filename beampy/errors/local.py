@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from beampy.errors.base import BeampyError, _said, _shown
+from beampy.errors.root import BeampyError, _said, _shown
 
 
 class InternalError(BeampyError):

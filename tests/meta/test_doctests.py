@@ -11,11 +11,19 @@ import pytest
 import beampy as bp
 
 # Everything in these modules, and of others these names.
-PURE = ("beampy.core.ids", "beampy.core.signals", "beampy.otp.child", "beampy.otp.strategy")
+PURE = (
+    "beampy.core.ids",
+    "beampy.core.signals",
+    "beampy.dist.mesh",
+    "beampy.otp.child",
+    "beampy.otp.strategy",
+    "beampy.wire.buffers",
+    "beampy.wire.control",
+)
 NAMES = {
     "beampy.core.mailbox": ("matcher", "receive"),
     "beampy.api": ("self",),
-    "beampy.runtime": ("run",),
+    "beampy.runtime.program": ("run",),
 }
 
 

@@ -250,7 +250,7 @@ def test_it_is_described(name: str) -> None:
 
 
 def test_nothing_of_beampy_is_imported() -> None:
-    for module in (errors, errors.base, errors.local, errors.nodes):
+    for module in (errors, errors.root, errors.local, errors.nodes):
         tree = ast.parse(inspect.getsource(module))
         imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
         others = {str(getattr(node, "module", None)) for node in imported} - {"__future__", "typing"}

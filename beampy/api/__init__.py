@@ -10,80 +10,38 @@ Rule: plain `def` never blocks; what waits is awaited.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import functools
-from collections.abc import Awaitable, Callable, Coroutine
-from threading import get_ident
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
+from beampy.api.calls import request, submit, timed
+from beampy.api.connections import connect, disconnect, monitor_node, monitor_nodes, node, nodes, ping
+from beampy.api.spawning import Fn, spawn, spawn_link, spawn_monitor
+from beampy.api.voice import _ask, _me, _on_loop
 from beampy.core.current import current, here
-from beampy.core.ending import outcome
 from beampy.core.ids import Pid, Ref, is_destination
 from beampy.core.info import ProcessInfo
 from beampy.core.info import ancestors as _ancestors
 from beampy.core.info import process_info as _info
 from beampy.core.mailbox import mailbox, receive
-from beampy.core.request import Request
 from beampy.core.send import send
 from beampy.core.signals import Down, Timeout, safe_repr
-from beampy.errors import BadDestination, BadName, BadRef, NotInNode, NotInProcess, NotLocal, ProcessExit
-from beampy.handle import LOOP_CHECK, Handle, Pending, ThreadHandle
+from beampy.errors import BadDestination, BadName, BadRef, NotLocal, ProcessExit
 
 if TYPE_CHECKING:
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
 
-T = TypeVar("T")
-P = ParamSpec("P")
-
-Fn = Callable[..., Coroutine[Any, Any, Any]]
 AliasMode = Literal["explicit_unalias", "reply", "demonitor", "reply_demonitor"]
 
 ALIAS_MODES = ("explicit_unalias", "reply")
 MONITOR_ALIAS_MODES = ("explicit_unalias", "demonitor", "reply_demonitor")
 
 __all__ = [
-    "alias", "ancestors", "cancel_timer", "demonitor", "exit", "is_alive", "link", "mailbox", "monitor", "node_pid",
-    "process_info", "processes", "receive", "register", "registered", "request", "self", "self_process", "send",
-    "send_after", "set_label", "spawn", "spawn_link", "spawn_monitor", "start_timer", "timed", "trap_exit",
-    "unalias", "unlink", "unregister", "whereis",
+    "Fn", "_ask", "_me", "_on_loop", "alias", "ancestors", "cancel_timer", "connect", "current", "demonitor",
+    "disconnect", "exit", "is_alive", "link", "mailbox", "monitor", "monitor_node", "monitor_nodes", "node",
+    "node_pid", "nodes", "ping", "process_info", "processes", "receive", "register", "registered", "request",
+    "self", "self_process", "send", "send_after", "set_label", "spawn", "spawn_link", "spawn_monitor",
+    "start_timer", "submit", "timed", "trap_exit", "unalias", "unlink", "unregister", "whereis",
 ]  # fmt: skip
-
-
-def _me(verb: str) -> Process:
-    """The current process, on its own thread."""
-    process = here(verb)
-    if process._thread == 0 and process.dead:
-        raise NotInProcess(verb, "a process that has ended")
-    return process
-
-
-def _on_loop(process: Process) -> bool:
-    return process.node.thread == get_ident()
-
-
-def _ask(process: Process, fn: Callable[[], T]) -> T:
-    """Run `fn` where the node's tables may be touched: here, or on the node's thread, waiting for it."""
-    if _on_loop(process):
-        return fn()
-    answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(fn())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    try:
-        process.node.loop.call_soon_threadsafe(work)
-    except RuntimeError:
-        raise NotInNode("this verb") from None
-    while not answer.done():
-        # The loop may be closed between taking the work and doing it.
-        concurrent.futures.wait((answer,), LOOP_CHECK)
-        if not answer.done() and process.node.loop.is_closed():
-            raise NotInNode("this verb")
-    return answer.result()
 
 
 # who and what
@@ -152,90 +110,6 @@ def _local(verb: str, pid: Pid) -> LocalNode:
     if pid.node != node.name:
         raise NotLocal(verb, pid)
     return node
-
-
-# spawning
-
-
-@overload
-def spawn(
-    fn: Fn,
-    /,
-    *args: Any,
-    name: str | None = ...,
-    link: bool = ...,
-    monitor: Literal[False] = ...,
-    trap_exit: bool = ...,
-    max_mailbox: int | tuple[int, int] | None = ...,
-) -> Pid: ...
-@overload
-def spawn(
-    fn: Fn,
-    /,
-    *args: Any,
-    monitor: Literal[True],
-    name: str | None = ...,
-    link: bool = ...,
-    trap_exit: bool = ...,
-    max_mailbox: int | tuple[int, int] | None = ...,
-) -> tuple[Pid, Ref]: ...
-def spawn(
-    fn: Fn,
-    /,
-    *args: Any,
-    name: str | None = None,
-    link: bool = False,
-    monitor: bool = False,
-    trap_exit: bool = False,
-    max_mailbox: int | tuple[int, int] | None = None,
-) -> Pid | tuple[Pid, Ref]:
-    """Start a process that runs the async function `fn(*args)`. Its pid; with `monitor=True`, (pid, ref).
-
-    `name` registers it (NameTaken), `link` links it with the current process, `trap_exit` makes exit signals
-    arrive as messages: all of it before its first line runs. It inherits a copy of the context variables.
-    `max_mailbox` is a number of messages, or (messages, bytes): over it the process is killed and that is logged;
-    without it a mailbox has no limit, as in Erlang. Keyword arguments go in with functools.partial.
-
-    Raises BadFunction when `fn` is not an async function.
-
-    >>> async def worker(n): bp.send("main", n * 2)
-    >>> pid = bp.spawn(worker, 21)
-    """
-    parent = _me("spawn")
-    if parent._thread == get_ident() and max_mailbox is None:
-        process, ref = parent.node.spawn(fn, args, parent, name, link, monitor, trap_exit)
-        return process.pid if ref is None else (process.pid, ref)
-
-    def work() -> tuple[Process, Ref | None]:
-        return parent.node.spawn(
-            fn,
-            args,
-            parent,
-            name=name,
-            link=link,
-            monitor=monitor,
-            trap_exit=trap_exit,
-            max_mailbox=max_mailbox,
-        )
-
-    process, ref = _ask(parent, work)
-    return process.pid if ref is None else (process.pid, ref)
-
-
-def spawn_link(fn: Fn, /, *args: Any, name: str | None = None) -> Pid:
-    """`spawn(…, link=True)`: when one of the two ends abnormally, so does the other."""
-    return spawn(fn, *args, name=name, link=True)
-
-
-def spawn_monitor(fn: Fn, /, *args: Any, name: str | None = None) -> tuple[Pid, Ref]:
-    """`spawn(…, monitor=True)`: a Down under the ref arrives when it ends.
-
-    >>> pid, ref = bp.spawn_monitor(worker, 1)
-    >>> down = await bp.receive(bp.Down)
-    >>> down.ref == ref, down.reason
-    (True, 'normal')
-    """
-    return spawn(fn, *args, name=name, monitor=True)
 
 
 # links, monitors, exits
@@ -411,87 +285,3 @@ def cancel_timer(ref: Ref) -> float | None:
     me = _me("cancel_timer")
     _check_ref("cancel_timer", ref)
     return _ask(me, lambda: me.node.timers.cancel(ref))
-
-
-# calls and handles
-
-
-def request(dest: Any, timeout: float | None = 5.0) -> Request:
-    """A call in flight to `dest`, before its message is sent: send yours with `.ref` as the address of the answer.
-
-    This is what `call` and every behaviour's client functions are made of. Awaiting it gives what is sent to
-    `.ref`, or raises NoProcess, ServerExited, CallTimeout, NodeDown or CallingSelf.
-
-    >>> pending = bp.request(pid)
-    >>> bp.send(pid, ("get", pending.ref))
-    >>> value = await pending
-    """
-    return Request(_me("call"), dest, timeout)
-
-
-def timed(fn: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Handle[T]]:
-    """Make an async function a public call that takes time: it returns a Handle.
-
-    On the node's own loop the handle is the coroutine itself, to be awaited. On any other thread the function is
-    started at once, as a process of the node that speaks for the caller: what it starts is the caller's.
-    """
-
-    @functools.wraps(fn)
-    def call(*args: P.args, **kwargs: P.kwargs) -> Handle[T]:
-        me = here(fn.__name__)
-        if _on_loop(me):
-            return Pending(fn(*args, **kwargs))
-        return submit(me, functools.partial(fn, *args, **kwargs), fn.__qualname__, speaking=True)
-
-    return call
-
-
-def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str, *, speaking: bool = False) -> ThreadHandle[T]:
-    """Run `await fn()` as a process of `voice`'s node, from another thread.
-
-    With `speaking` its verbs are `voice`'s: what it links stays linked when it has ended, which is soon.
-    """
-    node = voice.node
-    future: concurrent.futures.Future[T] = concurrent.futures.Future()
-    started: list[Process] = []
-
-    async def work() -> T:
-        return await fn()
-
-    def ended(process: Any) -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(outcome(process))
-        except BaseException as error:
-            future.set_exception(error)
-
-    def start() -> None:
-        try:
-            process, _ = node.spawn(work, (), voice)
-        except BaseException as error:
-            future.set_exception(error)
-            return
-        if speaking:
-            process._context.run(current.set, voice)
-        process.extras().quiet = True  # its failure is raised at whoever takes the result
-        process.extras().label = what
-        process.add_done_callback(ended)
-        started.append(process)
-
-    def stop() -> None:
-        if started and started[0].alive:
-            started[0].begin_exit("shutdown")
-
-    try:
-        node.loop.call_soon_threadsafe(start)
-    except RuntimeError:
-        raise NotInNode(what) from None
-    return ThreadHandle(node.loop, future, lambda: _post(node, stop), what)
-
-
-def _post(node: LocalNode, fn: Callable[[], None]) -> None:
-    try:
-        node.loop.call_soon_threadsafe(fn)
-    except RuntimeError:  # the loop has been closed: there is nothing left to stop
-        return

@@ -1,31 +1,17 @@
-"""The composition root: a Node put together and run, on this loop, on a loop of its own, or on its own thread.
-
-    bp.run(main)                      a program: a node, its first process, and an orderly end
-    async with bp.Node("a") as node:  a node on the running loop; the body may act as a process
-    bp.start("a")                     a node on a thread and loop of its own, for scripts and notebooks
-
-This is the only place that picks uvloop, handles signals and knows how the parts fit. The end is ordered: the
-first process is asked to end, supervisors end their children in reverse order, what is left over is asked next,
-and what does not end in time is killed and named.
-"""
+"""A Node put together: the processes of one node, and its connections to others."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import contextlib
-import gc
-import io
 import logging
-import pickle
 import secrets
-import signal
 import threading
-import weakref
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from beampy import api
-from beampy.core.current import add_fallback, current, remove_fallback
+from beampy.core.current import current, remove_fallback
 from beampy.core.ending import exit_in, outcome
 from beampy.core.extras import UNSET
 from beampy.core.functions import describe
@@ -33,16 +19,18 @@ from beampy.core.guest import Guest
 from beampy.core.ids import Pid, Ref, node_name
 from beampy.core.mailbox import ClosedMailbox
 from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
-from beampy.core.signals import Crash, Exit
-from beampy.errors import BeampyError, EncodeError, Exited, NotInNode
+from beampy.core.signals import Crash
+from beampy.errors import BeampyError, Exited, NotInNode
 from beampy.handle import Handle, Pending, ThreadHandle
+from beampy.runtime.strict import Copier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from contextvars import Token
     from types import TracebackType
 
     from beampy.core.process import Process
+    from beampy.dist.peers import Peers
 
 T = TypeVar("T")
 
@@ -61,6 +49,18 @@ class Node:
     messages that could not travel show on one node already (EncodeError). Slower: for tests and development.
     `max_mailbox`: a limit for the mailbox of every process, see `spawn`.
 
+    How a node with a name meets others:
+    `cookie`: the secret that all nodes of a cluster share; by default BEAMPY_COOKIE, else ~/.beampy.cookie, which is
+    made when it is missing. Whoever has it can run code on the node.
+    `bind`, `port`: where it listens for TCP: loopback, any port. Other addresses speak TLS (`tls=False`: not; True:
+    everywhere; bp.TlsFiles: with certificates that both sides verify). `unix`: also listen on a unix socket, for nodes
+    of this host. `listen=False`: not at all; the node then only connects, and is hidden.
+    `hidden`: not in `nodes()` of others, and not in the mesh. `mesh`: connect with all whom our peers are connected to.
+    `allowed`: the names of the only nodes that may connect. `auto_connect`: "always", "once" or "never", on first use.
+    `discovery`: how names become addresses; by default the name service (EPMD) on each node's host.
+    `tick_time`: seconds of silence after which a node counts as lost. `setup_timeout`: seconds to connect.
+    `max_message`: bytes of the largest message that others may send us.
+
     >>> async with bp.Node("app@127.0.0.1") as node:
     ...     pid, ref = bp.spawn_monitor(worker, 1)
     ...     down = await bp.receive(bp.Down)
@@ -74,8 +74,42 @@ class Node:
         shutdown_timeout: float = SHUTDOWN_TIMEOUT,
         strict: bool = False,
         max_mailbox: int | tuple[int, int] | None = None,
+        cookie: str | bytes | None = None,
+        hidden: bool = False,
+        bind: str = "127.0.0.1",
+        port: int = 0,
+        listen: bool = True,
+        unix: bool = True,
+        tls: Any = None,
+        discovery: Any = None,
+        allowed: Iterable[str] | None = None,
+        mesh: bool = True,
+        auto_connect: Literal["always", "once", "never"] = "always",
+        tick_time: float = 60.0,
+        setup_timeout: float = 7.0,
+        max_message: int | None = None,
     ) -> None:
         self.name = node_name(name)
+        self._cookie = cookie
+        self._net: dict[str, Any] | None = None
+        if name is not None:
+            self._net = {
+                "hidden": hidden,
+                "bind": bind,
+                "port": port,
+                "listen": listen,
+                "unix": unix,
+                "tls": tls,
+                "discovery": discovery,
+                "allowed": None if allowed is None else frozenset(allowed),
+                "mesh": mesh,
+                "auto_connect": auto_connect,
+                "tick_time": tick_time,
+                "setup_timeout": setup_timeout,
+            }
+            if max_message is not None:
+                self._net["max_message"] = max_message
+        self._peers: Peers | None = None
         self._exit_grace = exit_grace
         self._shutdown_timeout = shutdown_timeout
         self._strict = strict
@@ -100,13 +134,28 @@ class Node:
             secrets.randbelow(2**32 - 4) + 4,  # as in OTP, 0 to 3 are never used
             loop,
             exit_grace=self._exit_grace,
-            copier=strict_copy if self._strict else None,
             max_mailbox=(limit, 0) if isinstance(limit, int) else limit,
         )
+        if self._strict:
+            node.be_strict(Copier(node))
         self._outside = Guest(node, node.new_pid(), None, "outside of any process")
         self._outside.extras().trap_exit = True
         self._outside._mailbox = ClosedMailbox()  # nobody receives for it: the ends of what scripts link go nowhere
         node.voice = self._outside
+
+    async def _join(self) -> None:
+        """Meet other nodes, if it has a name for that; and serve calls. When that fails the node ends."""
+        node = self._core
+        try:
+            if self._net is not None:
+                # Only nodes with a name need what this imports.
+                import beampy.runtime.records  # noqa: F401
+                from beampy.dist.join import join
+
+                self._peers = await join(node, self._cookie, self._net)
+        except BaseException:
+            await self._close()
+            raise
 
     async def _close(self) -> None:
         """The orderly end."""
@@ -118,9 +167,12 @@ class Node:
             self._body[0].leave()  # the body itself asks for the end: it does not end the body
         outside.leave("shutdown")
         await node.shut_down("shutdown", self._shutdown_timeout)
+        if self._peers is not None:
+            await self._peers.stop()
 
     async def __aenter__(self) -> Node:
         self._open()
+        await self._join()
         node = self._core
         task = asyncio.current_task()
         assert task is not None
@@ -268,222 +320,3 @@ def _speaking(voice: Process) -> Iterator[None]:
         yield
     finally:
         current.reset(token)
-
-
-GC_THRESHOLDS = (10_000, 20, 50)  # Python's own are (700, 10, 10): for programs with few objects
-
-
-@overload
-def run(
-    main: Callable[..., Coroutine[Any, Any, T]],
-    /,
-    *args: Any,
-    name: str | None = ...,
-    tune_gc: bool = ...,
-    exit_grace: float = ...,
-    shutdown_timeout: float = ...,
-    strict: bool = ...,
-    max_mailbox: int | tuple[int, int] | None = ...,
-) -> T: ...
-@overload
-def run(main: type, /, *args: Any, name: str | None = ..., tune_gc: bool = ..., **options: Any) -> None: ...
-def run(main: Any, /, *args: Any, name: str | None = None, tune_gc: bool = True, **options: Any) -> Any:
-    """Run a program: a node whose first process is `main(*args)`. Returns its value, raises its exception.
-
-    `main` is an async function, or an application's root: a Supervisor class, which then runs until it ends.
-    When it ends everything else is ended in order. SIGTERM and SIGINT (Ctrl-C) do the same; after SIGINT
-    KeyboardInterrupt is raised, as by asyncio.run. `options` are those of `Node`. uvloop runs it where installed.
-
-    `tune_gc`: while the program runs, Python's cyclic garbage collector leaves out what has been imported and looks
-    less often. A process is a few objects that it tracks; with its own thresholds it would go through all of them
-    every few hundred spawns (measured: two to three times slower with 100 000 processes). False leaves it alone.
-
-    >>> async def main():
-    ...     return 6 * 7
-    >>> bp.run(main)
-    42
-    """
-    if asyncio._get_running_loop() is not None:
-        raise BeampyError(
-            "bp.run() starts an event loop, and one runs here already (a notebook?): "
-            "use `async with bp.Node(name):`, or bp.start(name)"
-        )
-    with _tuned_gc(tune_gc), asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(_run_program(Node(name, **options), main, args))
-
-
-@contextlib.contextmanager
-def _tuned_gc(wanted: bool) -> Iterator[None]:
-    before = gc.get_threshold()
-    if not wanted or 0 in before[:1]:  # 0: somebody has turned the collector off
-        yield
-        return
-    freeze = gc.get_freeze_count() == 0  # else somebody has frozen what they want frozen
-    if freeze:
-        gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        if freeze:
-            gc.unfreeze()
-            gc.collect()  # what the run leaves is cyclic, and would be frozen by the next run
-
-
-async def _run_program(node: Node, main: Any, args: tuple[Any, ...]) -> Any:
-    node._open()
-    loop = asyncio.get_running_loop()
-    terminated = False
-    this = asyncio.current_task()
-
-    def terminate() -> None:
-        nonlocal terminated
-        if terminated:
-            return  # the orderly end is under way, and has a deadline
-        terminated = True
-        if this is not None:
-            this.cancel()
-
-    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not on every platform or thread
-        loop.add_signal_handler(signal.SIGTERM, terminate)
-    try:
-        if isinstance(main, type):
-            return await node._run(_root, (main, args))
-        return await node._run(main, args)
-    except asyncio.CancelledError:
-        if terminated and this is not None:
-            this.uncancel()
-            return None
-        raise
-    finally:
-        await node._close()
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)
-
-
-async def _root(root: Any, args: tuple[Any, ...]) -> None:
-    """The first process of an application: starts the root and ends with it."""
-    api.trap_exit(True)
-    started = await root.start_link(*args)
-    pid = getattr(started, "pid", started)
-    while True:
-        message = await api.receive()
-        if isinstance(message, Exit):
-            if message.pid != pid and api.is_alive(pid):
-                api.exit(pid, message.reason)
-                await api.receive(lambda m: isinstance(m, Exit) and m.pid == pid)
-            api.exit(message.reason)
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's loop where it is installed, else asyncio's."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
-def start(name: str | None = None, **options: Any) -> Node:
-    """Start a node on a thread and loop of its own and return when it runs. `options` are those of `Node`.
-
-    Code that is no process (a script, a notebook cell, any thread) then speaks through it: `bp.spawn`, `bp.send`
-    and calls work there, and what takes time returns a Handle. End it with `node.stop().result()` or use it as
-    a `with` block; at the end of the interpreter it is stopped as well.
-
-    >>> with bp.start("script") as node:
-    ...     counter = Counter.start(0).result()
-    ...     counter.add(5).result()
-    5
-    """
-    node = Node(name, **options)
-    ready: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-    async def live() -> None:
-        try:
-            node._open()
-            node._stop_asked = asyncio.Event()
-            assert node._outside is not None
-            add_fallback(node._outside)
-        except Exception as error:
-            ready.set_exception(error)  # raised at the caller of start
-            return
-        ready.set_result(None)
-        try:
-            await node._stop_asked.wait()
-        finally:
-            await node._close()
-
-    def body() -> None:
-        try:
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(live())
-        finally:
-            node._ended.set_result(None)
-
-    thread = threading.Thread(target=body, name=f"beampy {node.name}", daemon=True)
-    node._thread = thread
-    thread.start()
-    ready.result()
-    _stop_at_exit(node)
-    return node
-
-
-_started: weakref.WeakSet[Node] = weakref.WeakSet()
-
-
-def _stop_at_exit(node: Node) -> None:
-    """End the node before the interpreter tears threads down."""
-    if not hasattr(_stop_at_exit, "registered"):
-        threading._register_atexit(_stop_all)  # type: ignore[attr-defined]
-        _stop_at_exit.registered = True  # type: ignore[attr-defined]
-    _started.add(node)
-
-
-def _stop_all() -> None:
-    """Stop the nodes that nobody has stopped. No new thread can be started any more, and no wait is for ever."""
-    for node in list(_started):
-        if node._thread is not None and not node._ended.done():
-            node._ask_to_stop()
-            node._thread.join(node._shutdown_timeout + 1)
-            if node._thread.is_alive():
-                log.error("%r did not stop: code of one of its processes does not return to the event loop", node)
-
-
-class _Pickler(pickle.Pickler):
-    """Pickles a message; identities stay what they are."""
-
-    def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file, protocol=5)
-        self.kept: list[Any] = []
-
-    def persistent_id(self, obj: Any) -> int | None:
-        if obj.__class__ is Pid or obj.__class__ is Ref:
-            self.kept.append(obj)
-            return len(self.kept) - 1
-        return None
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, kept: list[Any]) -> None:
-        super().__init__(file)
-        self.kept = kept
-
-    def persistent_load(self, pid: Any) -> Any:
-        return self.kept[pid]
-
-
-def strict_copy(message: Any) -> Any:
-    """A copy of a message, as it would arrive on another node. EncodeError when it cannot travel."""
-    file = io.BytesIO()
-    pickler = _Pickler(file)
-    try:
-        pickler.dump(message)
-    except Exception as cause:
-        raise EncodeError(f"a {type(message).__name__}", f"{cause}") from cause
-    file.seek(0)
-    return _Unpickler(file, pickler.kept).load()
-
-
-__all__ = ["Node", "new_event_loop", "run", "start", "strict_copy"]

@@ -1,0 +1,197 @@
+"""The group leader: where what code prints and logs is to appear. Erlang's, as a context variable.
+
+Rule: code that runs for a caller on another node has a `Channel` in the variable `leader`, and what it writes goes
+there; code with none writes to its own node's streams. Processes, asyncio tasks and `asyncio.to_thread` copy the
+context, so what a called function starts follows the same leader. On the caller's side stands a `Console`, one a
+node, which writes what arrives to `sys.stdout`, `sys.stderr` and `logging` as they are at that moment.
+
+A Console is the holder of a Ref, not a process: it writes in the moment of arrival, so a call's output is there before
+its value is.
+
+Bounds: a call may write `RATE` characters a second, with as much at once; what is over that is dropped and counted in
+one line. Text waits for its newline, or `PARTIAL` seconds, and goes in pieces of at most `PIECE` characters.
+
+How text and records get into a Channel is otp/output.py's.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextvars import ContextVar
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from beampy.core.unread import Unread
+
+if TYPE_CHECKING:
+    from beampy.core.ids import Ref
+    from beampy.core.node import LocalNode
+    from beampy.core.process import Process
+
+log = logging.getLogger("beampy.node")
+
+STDOUT, STDERR = 1, 2  # as file descriptors are numbered
+
+RATE = 65_536  # characters a second a call may write; more than a person reads, less than a connection notices
+PIECE = 16_384  # characters of one message: at 4 bytes each it is below the 64 KiB from which messages are bulk
+PARTIAL = 0.05  # seconds a line without its end waits; below what a person sees as a delay
+RECORD_COST = 200  # characters a log record counts besides its text: the fields that go with it
+
+
+class Text(NamedTuple):
+    """A piece of what was written to STDOUT or STDERR."""
+
+    stream: int
+    text: str
+
+
+class Record(NamedTuple):
+    """A log record: the attributes of `logging.LogRecord`, with the message and the traceback as text."""
+
+    fields: dict[str, Any]
+
+
+class Channel:
+    """The way of one call's output to its group leader. Any thread may write; `flush` is the node's own thread's."""
+
+    __slots__ = ("_allowance", "_at", "_dropped", "_lock", "_pending", "_process", "_waits", "dest")
+
+    def __init__(self, process: Process, dest: Ref) -> None:
+        self.dest = dest
+        self._process = process  # whose messages they are: so they and its answer keep their order
+        self._lock = Lock()
+        self._pending: list[Text | Record] = []
+        self._waits = 0  # 1: `flush` will run in a while; 2: soon
+        self._allowance = float(RATE)
+        self._at = 0.0
+        self._dropped = 0
+
+    def write(self, stream: int, text: str) -> None:
+        """Take text for STDOUT or STDERR."""
+        if text:
+            self._take(len(text), Text(stream, text), 2 if "\n" in text else 1)
+
+    def record(self, fields: dict[str, Any]) -> None:
+        """Take a log record."""
+        self._take(RECORD_COST + len(fields["msg"]), Record(fields), 2)
+
+    def _take(self, cost: int, item: Text | Record, urgency: int) -> None:
+        loop = self._process.node.loop
+        with self._lock:
+            now = loop.time()
+            self._allowance = min(RATE, self._allowance + (now - self._at) * RATE)
+            self._at = now
+            if cost > self._allowance:
+                self._dropped += cost
+                urgency = 1  # the count is told when there is time
+            else:
+                self._allowance -= cost
+                if self._dropped:
+                    self._tell_dropped()
+                self._pending.append(item)
+            if self._waits >= urgency:
+                return
+            self._waits = urgency
+        try:
+            if get_ident() != self._process.node.thread:
+                loop.call_soon_threadsafe(self._later if urgency == 1 else self.flush)
+            elif urgency == 1:
+                self._later()
+            else:
+                loop.call_soon(self.flush)
+        except RuntimeError:  # the loop is closed, and the node with it: nobody hears
+            return
+
+    def _later(self) -> None:
+        self._process.node.loop.call_later(PARTIAL, self.flush)
+
+    def _tell_dropped(self) -> None:
+        self._pending.append(Text(STDERR, f"… {self._dropped:,} characters dropped\n".replace(",", " ")))
+        self._dropped = 0
+
+    def flush(self) -> None:
+        """Send all that was taken."""
+        with self._lock:
+            self._waits = 0
+            if self._dropped:
+                self._tell_dropped()
+            pending, self._pending = self._pending, []
+        if not pending:
+            return
+        node = self._process.node
+        try:
+            for message in _pieces(pending):
+                node.route_message(self._process, self.dest, message)
+        except Exception as error:  # the node of the leader reads too slowly, or this one is closed
+            log.debug("output was lost: %s", error)
+
+
+def _pieces(pending: list[Text | Record]) -> list[Text | Record]:
+    """The same in fewer messages: text of one stream joined, and cut where it is long."""
+    pieces: list[Text | Record] = []
+    run: list[str] = []
+    for item, following in zip(pending, [*pending[1:], None], strict=True):
+        if isinstance(item, Record):
+            pieces.append(item)
+            continue
+        run.append(item.text)
+        if not isinstance(following, Text) or following.stream != item.stream:
+            text = "".join(run)
+            pieces.extend(Text(item.stream, text[at : at + PIECE]) for at in range(0, len(text), PIECE))
+            run = []
+    return pieces
+
+
+leader: ContextVar[Channel | None] = ContextVar("beampy_group_leader", default=None)
+
+
+def leader_for(process: Process, node: str) -> Ref | None:
+    """What goes along with a call of `process` to `node`: its own leader, else the console of its node.
+
+    None where the function's output appears here anyway.
+    """
+    channel = leader.get()
+    if channel is not None:
+        return channel.dest
+    return None if node == process.node.name else console(process.node)
+
+
+class Console:
+    """The receiving end: writes to what `sys.stdout`, `sys.stderr` and `logging` are here, now."""
+
+    __slots__ = ()
+
+    def take_message(self, ref: Ref, message: Any) -> None:
+        """Write what came. It never raises: a broken stream is no matter of whoever delivers."""
+        token = leader.set(None)  # who delivers may have a leader, and this is the end of the way
+        try:
+            if message.__class__ is Unread:
+                message = message.now()
+            if message.__class__ is Text:
+                stream = sys.stdout if message.stream == STDOUT else sys.stderr
+                stream.write(message.text)
+                stream.flush()
+            elif message.__class__ is Record:
+                record = logging.makeLogRecord(message.fields)
+                logger = logging.getLogger(record.name)
+                if logger.isEnabledFor(record.levelno):
+                    logger.handle(record)
+        except Exception as error:
+            log.debug("output of another node could not be shown: %s", error)
+        finally:
+            leader.reset(token)
+
+
+_consoles: WeakKeyDictionary[LocalNode, Ref] = WeakKeyDictionary()
+
+
+def console(node: LocalNode) -> Ref:
+    """The address of a node's console, made on first use."""
+    ref = _consoles.get(node)
+    if ref is None:
+        ref = _consoles[node] = node.new_ref()
+        ref._holder = Console()
+        node.exported[ref.id] = ref
+    return ref

@@ -1,0 +1,73 @@
+"""Dial: one attempt to connect to a node: ask where it is, then try its addresses in order until one is it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from beampy.dist.address import Address, choose, here, is_loopback
+from beampy.dist.connection import Connection
+from beampy.errors import (
+    CookieMismatch,
+    HandshakeFailed,
+    NotAllowed,
+    NotConnected,
+    Superseded,
+    UnknownNode,
+    VersionMismatch,
+)
+
+if TYPE_CHECKING:
+    from beampy.dist.peers import Peers
+
+FINAL = (CookieMismatch, NotAllowed, Superseded, VersionMismatch)  # no other address of the same node changes these
+
+
+async def dial(peers: Peers, name: str) -> None:
+    """Return when the node is connected. NotConnected says why it is not."""
+    ways = choose(await peers.listeners.discovery.lookup(name), here(), unix=peers.options.unix)
+    error: NotConnected = UnknownNode(name, "it has no address that can be reached from here")
+    for way in ways:
+        try:
+            await _try(peers, name, way)
+            return
+        except FINAL:
+            raise
+        except NotConnected as failed:
+            error = failed
+        except TimeoutError:
+            error = HandshakeFailed(name, f"no answer at {way} in {peers.options.setup_timeout} s")
+        except OSError as failed:
+            error = UnknownNode(name, f"nobody answers at {way} ({failed.strerror or failed})")
+    raise error
+
+
+async def _try(peers: Peers, name: str, way: Address) -> None:
+    connection = Connection(peers, name)
+    loop = peers.loop
+    async with asyncio.timeout(peers.options.setup_timeout):
+        if way.unix is not None:
+            await loop.create_unix_connection(lambda: connection, way.unix)
+        else:
+            secure = _wants_tls(peers, name, way)
+            context = peers.tls.client if secure else None
+            await loop.create_connection(
+                lambda: connection,
+                way.host,
+                way.port,
+                ssl=context,
+                server_hostname=None if context is None else way.host if context.check_hostname else "",
+            )
+        try:
+            await connection.ready
+        except BaseException:
+            connection.fail(NotConnected(name, "given up"))
+            raise
+
+
+def _wants_tls(peers: Peers, name: str, way: Address) -> bool:
+    """Whether to speak TLS. What the name service says may ask for more than our own rule, never for less."""
+    required = peers.options.tls is not False and (peers.options.tls is not None or not is_loopback(way.host))
+    if required and way.tls is False:
+        raise HandshakeFailed(name, f"it speaks no TLS at {way}, and this node asks for it there (tls=False allows it)")
+    return required or bool(way.tls)

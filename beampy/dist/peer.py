@@ -1,0 +1,275 @@
+"""Peer: one other node as this one knows it: its connection, what waits for it, and the ties that go over it.
+
+A peer is `down`, `connecting` or `up`. The first use of a peer that is down makes it connect; what is sent meanwhile
+waits in its channel, in order, and is lost when no connection comes. When the connection is lost all ties end with
+`noconnection`, and the next use connects again: the other side may have been there all the time, so what was sent may
+or may not have arrived, as in Erlang.
+
+Rule: this file writes to the channel and keeps the ties; incoming.py takes what comes; peers.py decides on connections.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+from beampy.core.ids import Pid, Ref
+from beampy.core.links import ACTIVE
+from beampy.core.process import Process
+from beampy.core.signals import (
+    NOCONNECTION,
+    NOPROC,
+    Crash,
+    DemonitorSignal,
+    DownSignal,
+    ExitSignal,
+    LinkSignal,
+    MonitorSignal,
+    safe_repr,
+)
+from beampy.core.state import Parking
+from beampy.dist.ties import Monitoring, Ties
+from beampy.errors import EncodeError, PeerBusy
+from beampy.wire import control
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from beampy.core.signals import Signal
+    from beampy.dist.connection import Connection
+    from beampy.dist.peers import Peers
+    from beampy.dist.spawn import Spawning
+    from beampy.wire.channel import Channel
+
+log = logging.getLogger("beampy.dist")
+
+ABANDONED = "abandoned"
+
+
+class Peer:
+    """One other node. `channel` is None while it is down."""
+
+    def __init__(self, peers: Peers, name: str) -> None:
+        self.peers = peers
+        self.node = peers.node
+        self.name = name
+        self.state: Literal["down", "connecting", "up"] = "down"
+        self.channel: Channel | None = None
+        self.connection: Connection | None = None
+        self.creation = 0
+        self.hidden = False
+        self.said_goodbye = ""
+        self.incoming: Any = None  # the handler of the channel
+        self.ties = Ties()
+        self.spawns: dict[int, Spawning] = {}
+        self.parking = Parking.place()
+        self.attempt: asyncio.Task[None] | None = None
+        self.waiters: list[asyncio.Future[None]] = []
+        self.stalled = False
+        self.told = ""  # the last failure to connect that was logged
+        self.was_up = False
+
+    # sending
+
+    def ready(self) -> Channel | None:
+        """Where to write: the open channel, or that of a connection on its way. None where none is to be made."""
+        channel = self.channel
+        if channel is None:
+            if not self.peers.may_connect(self):
+                return None
+            channel = self.channel = self.peers.new_channel(self)
+            self.peers.connect_soon(self)
+        elif channel.queued > self.peers.options.cap:
+            raise PeerBusy(self.name, self.peers.options.cap)
+        return channel
+
+    def send(self, sender: Process, dest: Any, message: Any) -> None:
+        """A message to a pid, a ref, or a name there. EncodeError, PeerBusy."""
+        channel = self.ready()
+        if channel is None:
+            return
+        kind, parts, buffers = self.peers.encoder.encode(message)
+        if buffers:
+            buffers, sent = self.peers.snapshot(buffers)
+        else:
+            sent = None
+        if dest.__class__ is Pid:
+            channel.send_pid(dest.serial, dest.creation, sender.pid.serial, kind, parts, buffers, sent)
+        elif dest.__class__ is Ref:
+            self._answered(dest)
+            channel.send_ref(dest.id, dest.creation, sender.pid.serial, kind, parts, buffers, sent)
+        else:
+            channel.send_name(dest[0], sender.pid.serial, kind, parts, buffers, sent)
+        self.wrote(sender)
+
+    def _answered(self, ref: Ref) -> None:
+        """The answer of a call leaves: the caller's monitor on us is over, at both ends."""
+        watched = self.ties.watched.get(ref.id)
+        if watched is not None and watched.once:
+            del self.ties.watched[ref.id]
+            process = self.node.find(watched.target)
+            if process is not None:
+                process.unwatched(watched.ref)
+
+    def wrote(self, sender: Process | None) -> None:
+        """Something was queued: it leaves at the end of this tick, and who writes too much waits."""
+        connection, channel = self.connection, self.channel
+        if connection is not None and not connection.armed:
+            connection.arm()
+        if channel is not None and channel.queued > self.peers.options.high:
+            if not self.parking.busy:
+                self.parking.stop()
+                self.node.event("busy", self.node.voice.pid, (self.name, channel.queued))
+            if sender is not None:
+                sender.park(self.parking)
+
+    def wrote_out(self) -> None:
+        """The connection has given what it had to the transport."""
+        if self.parking.busy and (self.channel is None or self.channel.queued <= self.peers.options.low):
+            self.parking.go()
+
+    # signals
+
+    def signal(self, signal: Signal) -> None:
+        """A signal to a process there. It never raises: a reason that cannot travel goes as text."""
+        channel = self.channel
+        if channel is None:
+            if not isinstance(signal, LinkSignal | MonitorSignal | ExitSignal):
+                return  # it belongs to a connection that is gone, and has ended with it
+            if isinstance(signal, ExitSignal) and signal.link:
+                return
+            channel = self.ready_for_signals()
+            if channel is None:
+                self.unreachable(signal)
+                return
+        ties = self.ties
+        if isinstance(signal, MonitorSignal):
+            holder = signal.ref._holder
+            once = holder is not None and not isinstance(holder, Process)
+            ties.monitors[signal.ref.id] = Monitoring(signal.ref, signal.sender, once)
+            if isinstance(signal.to, Pid):
+                flags = control.ONCE if once else 0
+                channel.monitor(signal.sender.serial, signal.to.creation, signal.to.serial, signal.ref.id, flags)
+            else:
+                channel.control(signal.sender.serial, (control.MONITOR_NAME, signal.to[0], signal.ref.id, once))
+        elif isinstance(signal, DemonitorSignal):
+            if ties.monitors.pop(signal.ref.id, None) is None:
+                return
+            serial, creation = (signal.to.serial, signal.to.creation) if isinstance(signal.to, Pid) else (0, 0)
+            channel.demonitor(signal.sender.serial, creation, serial, signal.ref.id)
+        else:
+            if isinstance(signal, DownSignal):
+                if ties.watched.pop(signal.ref.id, None) is None:
+                    return
+                reason = signal.reason
+            elif isinstance(signal, ExitSignal):
+                reason = signal.reason
+                if signal.link:
+                    ties.links.pop((signal.sender, signal.to), None)
+            else:
+                reason = None
+                if isinstance(signal, LinkSignal):
+                    if self.state == "up" and signal.to.creation != self.creation:
+                        self.node.route_signal(ExitSignal(signal.to, signal.sender, NOPROC, True))
+                        return  # of an earlier start of that node
+                    ties.links[signal.sender, signal.to] = None
+            sender, args = control.to_control(signal)
+            if isinstance(signal, DownSignal | ExitSignal):
+                kind, parts, buffers = self.encode_reason(reason)
+                buffers, sent = self.peers.snapshot(buffers) if buffers else (buffers, None)
+                channel.control(sender, args, kind, parts, buffers, sent)
+            else:
+                channel.control(sender, args)
+        self.wrote(None)
+
+    def ready_for_signals(self) -> Channel | None:
+        """As `ready`; signals are small, and never refused because much else waits."""
+        if self.channel is None:
+            if not self.peers.may_connect(self):
+                return None
+            self.channel = self.peers.new_channel(self)
+            self.peers.connect_soon(self)
+        return self.channel
+
+    def encode_reason(self, reason: Any) -> Any:
+        """A reason as a body: itself, or what can be said of it."""
+        try:
+            return self.peers.encoder.encode(reason)
+        except EncodeError:
+            shown = Crash(reason.type, reason.message, reason.traceback) if isinstance(reason, Crash) else None
+            return self.peers.encoder.encode(shown or safe_repr(reason))
+
+    def unreachable(self, signal: Signal) -> None:
+        """A signal for a node that we do not, or may not, connect to."""
+        if isinstance(signal, LinkSignal):
+            self.node.route_signal(ExitSignal(signal.to, signal.sender, NOCONNECTION, True))
+        elif isinstance(signal, MonitorSignal):
+            self.node.route_signal(DownSignal(signal.sender, signal.ref, NOCONNECTION, None))
+
+    # what becomes of the connection
+
+    def end(self, reason: str) -> None:
+        """The connection is lost, or never came: everything that went over it ends."""
+        was_up = self.state == "up"
+        self.state = "down"
+        self.connection = None
+        self.stalled = False
+        channel, self.channel = self.channel, None
+        if channel is not None:
+            channel.close()
+        ties, self.ties = self.ties, Ties()
+        spawns, self.spawns = self.spawns, {}
+        for ours, theirs in ties.links:
+            self._end_link(ours, theirs)
+        for monitoring in ties.monitors.values():
+            self.node.route_signal(DownSignal(monitoring.watcher, monitoring.ref, NOCONNECTION, None))
+        for watched in ties.watched.values():
+            process = self.node.find(watched.target)
+            if process is not None:
+                process.unwatched(watched.ref)
+        for spawning in spawns.values():
+            spawning.take_down(NOCONNECTION)
+        if was_up:
+            self.peers.watch.down(self.name, self.hidden, reason)
+        else:
+            self.peers.watch.gone(self.name, NOCONNECTION)
+        if self.parking.busy:
+            self.parking.go()
+
+    def is_up(self, creation: int, hidden: bool) -> None:
+        """A connection is there. What was linked before, and belongs to an earlier start of the node, is dead."""
+        self.state, self.creation, self.hidden = "up", creation, hidden
+        self.said_goodbye = self.told = ""
+        self.was_up = True
+        for ours, theirs in list(self.ties.links):
+            if theirs.creation != creation:
+                del self.ties.links[ours, theirs]
+                self.node.route_signal(ExitSignal(theirs, ours, NOPROC, True))
+
+    def _end_link(self, ours: Pid, theirs: Pid) -> None:
+        process = self.node.find(ours)
+        if process is None or process._extras is None:
+            return
+        links = process._extras.links
+        if links.links.get(theirs) == ACTIVE:
+            self.node.route_signal(ExitSignal(theirs, ours, NOCONNECTION, True))
+        else:
+            links.links.pop(theirs, None)  # its unlink will not be acknowledged any more
+
+    def abandon(self, pid: Pid) -> None:
+        """A process was started there for somebody who no longer wants it."""
+        self.signal(ExitSignal(self.node.voice.pid, pid, ABANDONED, False))
+
+    def wait_up(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """A future that is done when it is up; it raises NotConnected when that fails."""
+        future: asyncio.Future[None] = loop.create_future()
+        self.waiters.append(future)
+        return future
+
+    def tell_waiters(self, settle: Callable[[asyncio.Future[None]], None]) -> None:
+        """The attempt to connect has ended."""
+        waiters, self.waiters = self.waiters, []
+        for future in waiters:
+            if not future.done():
+                settle(future)

@@ -1,0 +1,398 @@
+"""Peers: all the nodes that this one knows, and what it decides about connections. The node's `remote`.
+
+It connects on first use, accepts who proves the cookie, settles whose attempt stays when both connect at once, keeps
+the mesh, ticks, and tells who wants to know of nodes that come and go. It owns no socket (listen.py, dial.py) and no
+message (peer.py, incoming.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from beampy.core.ids import Pid
+from beampy.dist import mesh, tls
+from beampy.dist.address import is_loopback
+from beampy.dist.dial import dial
+from beampy.dist.incoming import Incoming
+from beampy.dist.listen import Listeners
+from beampy.dist.node_watch import NodeKind, NodeWatch
+from beampy.dist.peer import Peer
+from beampy.dist.reading import Reader
+from beampy.dist.spawn import Spawning
+from beampy.errors import HandshakeFailed, NotConnected, Superseded
+from beampy.wire import control
+from beampy.wire.buffers import Pool
+from beampy.wire.channel import Channel
+from beampy.wire.codec import Decoder, Encoder
+from beampy.wire.handshake import Acceptor, Identity, Initiator, Status, simultaneous
+from beampy.wire.handshake import Peer as Who
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from beampy.core.node import LocalNode
+    from beampy.core.process import Process
+    from beampy.core.signals import Signal
+    from beampy.dist.connection import Connection
+    from beampy.dist.options import Options
+
+log = logging.getLogger("beampy.dist")
+
+FEATURES = frozenset({"bulk", "credit"})
+TICK_EVERY = 1.0  # seconds between two looks at all connections; the channel decides whether a tick is due
+CLOSE_TIME = 1.0  # seconds that connections have to send what was written when the node stops
+WINDOW = 8 * 1024 * 1024  # bytes of bulk under way; see wire/channel.py
+
+
+class Peers:
+    """The other nodes, for one node on its loop."""
+
+    def __init__(self, node: LocalNode, options: Options) -> None:
+        self.node = node
+        self.loop = node.loop
+        self.scheduler = node.scheduler
+        self.options = options
+        self.table: dict[str, Peer] = {}
+        self.half_open: dict[Connection, None] = {}
+        self.connections: set[Connection] = set()
+        self.pool = Pool()
+        self.encoder = Encoder(node.name, node.creation, node.export)
+        self.watch = NodeWatch(node)
+        self.context = Context()  # of what runs on behalf of no process
+        self.identity = Identity(
+            node.name, node.creation, FEATURES, FEATURES, hidden=options.hidden or not options.listen
+        )
+        self.listeners = Listeners(self)
+        self._tls: tls.Tls | None = None
+        self.stopping = False
+        self._empty: asyncio.Future[None] | None = None  # while the node stops: when all connections are closed
+        self._ticker: asyncio.TimerHandle | None = None
+
+    # life
+
+    async def start(self) -> None:
+        """Listen, and register the name. NameInUse, OSError."""
+        await self.listeners.start()
+
+    async def stop(self) -> None:
+        """Say goodbye to all, send what was written, close everything."""
+        self.stopping = True
+        if self._ticker is not None:
+            self._ticker.cancel()
+        await self.listeners.stop()
+        attempts = [peer.attempt for peer in self.table.values() if peer.attempt is not None]
+        for attempt in attempts:
+            attempt.cancel()
+        for peer in list(self.table.values()):
+            if peer.channel is not None and peer.connection is not None:
+                peer.channel.goodbye("shutdown")
+                peer.connection.flush()
+        for connection in [*self.half_open, *self.connections]:
+            connection.close()
+        if self.connections or self.half_open:
+            self._empty = self.loop.create_future()
+            await asyncio.wait({self._empty}, timeout=CLOSE_TIME)
+        for connection in [*self.half_open, *self.connections]:
+            connection.fail(NotConnected(self.node.name, "the node has stopped"))
+        for peer in self.table.values():
+            if peer.state != "down" or peer.channel is not None:
+                peer.end("shutdown")
+        if attempts:
+            await asyncio.gather(*attempts, return_exceptions=True)
+
+    # what core asks for (core/remote.py)
+
+    def send(self, sender: Process, dest: Any, message: Any) -> None:
+        """A message to a pid, an alias or (name, node) elsewhere."""
+        name = dest[1] if dest.__class__ is tuple else dest.node
+        (self.table.get(name) or self.peer(name)).send(sender, dest, message)
+
+    def signal(self, signal: Signal) -> None:
+        """A signal to a process elsewhere."""
+        to = signal.to
+        self.peer(to.node if isinstance(to, Pid) else to[1]).signal(signal)
+
+    def spawn(self, process: Process, node: str, fn: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Spawning:
+        """A process started on another node."""
+        return Spawning(process, self.peer(node), fn, args, options)
+
+    def nodes(self, kind: NodeKind = "visible") -> list[str]:
+        """The connected nodes."""
+        return sorted(
+            peer.name
+            for peer in self.table.values()
+            if peer.state == "up" and (kind == "all" or peer.hidden == (kind == "hidden"))
+        )
+
+    async def connect(self, name: str) -> None:
+        """Connect, if that is not so already. NotConnected says why not."""
+        if name == self.node.name:
+            return
+        peer = self.peer(name)
+        if peer.state == "up":
+            return
+        if self.stopping:
+            raise NotConnected(name, "this node is stopping")
+        if peer.channel is None:
+            peer.channel = self.new_channel(peer)
+        waiting = peer.wait_up(self.loop)
+        if peer.state == "down":
+            self.connect_soon(peer)
+        await waiting
+
+    def disconnect(self, name: str) -> bool:
+        """Close the connection. False when there was none."""
+        peer = self.table.get(name)
+        if peer is None or peer.connection is None:
+            return False
+        connection = peer.connection
+        if peer.channel is not None:
+            peer.channel.goodbye("disconnect")
+            connection.flush()
+        self._lost(peer, "disconnect")
+        connection.close()
+        return True
+
+    def subscribe(self, pid: Pid, kind: NodeKind, flag: bool) -> bool:
+        """NodeUp and NodeDown messages for a process, or no more."""
+        return self.watch.subscribe(pid, kind, flag)
+
+    def watch_node(self, pid: Pid, name: str, flag: bool) -> None:
+        """One NodeDown for a process when a node is gone; at once when it cannot be reached."""
+        self.watch.watch(name, pid, flag)
+        peer = self.peer(name)
+        if flag and peer.state == "down" and name != self.node.name and peer.ready_for_signals() is None:
+            self.watch.gone(name, "noconnection")
+
+    def info(self) -> list[dict[str, Any]]:
+        """What is known of each connected node."""
+        return [
+            {
+                "node": peer.name,
+                "hidden": peer.hidden,
+                "carrier": peer.connection.carrier,
+                "queued": peer.channel.queued,
+                "stalled": peer.stalled,
+            }
+            for peer in self.table.values()
+            if peer.connection is not None and peer.channel is not None
+        ]
+
+    # peers and their channels
+
+    def peer(self, name: str) -> Peer:
+        """The record of a node, made at its first mention."""
+        peer = self.table.get(name)
+        if peer is None:
+            peer = self.table[name] = Peer(self, name)
+        return peer
+
+    def may_connect(self, peer: Peer) -> bool:
+        """Whether the use of a node that is down connects to it."""
+        mode = self.options.auto_connect
+        return not self.stopping and (mode == "always" or (mode == "once" and not peer.was_up))
+
+    def new_channel(self, peer: Peer) -> Channel:
+        """A channel for the next connection of a peer; what is sent before it is up waits in there."""
+        peer.incoming = Incoming(peer, Reader(Decoder(peer.name, 0)))
+        return Channel(
+            peer.incoming,
+            window=WINDOW,
+            max_message=self.options.max_message,
+            pool=self.pool,
+            tick_time=self.options.tick_time,
+            now=self.loop.time(),
+        )
+
+    def snapshot(self, buffers: Sequence[memoryview]) -> tuple[list[Any], Callable[[], object] | None]:
+        """The buffers of a message as they are now: what may still be written to is copied, into used memory."""
+        kept: list[Any] = []
+        for view in buffers:
+            if view.readonly:
+                kept.append(view)
+            else:
+                room = memoryview(self.pool.take(view.nbytes))[: view.nbytes]
+                room[:] = view
+                kept.append(room)
+        return kept, None
+
+    def secure(self, host: str) -> bool:
+        """Whether a listener on `host` speaks TLS."""
+        return self.options.tls is not False and (self.options.tls is not None or not is_loopback(host))
+
+    @property
+    def tls(self) -> tls.Tls:
+        """The TLS contexts, made when they are needed first."""
+        if self._tls is None:
+            files = self.options.tls
+            self._tls = tls.contexts(files if isinstance(files, tls.TlsFiles) else None)
+        return self._tls
+
+    # connecting
+
+    def connect_soon(self, peer: Peer) -> None:
+        """Begin an attempt to connect; `peer.end` or `up` ends it."""
+        peer.state = "connecting"
+        peer.attempt = self.context.run(self.loop.create_task, self._attempt(peer))
+
+    async def _attempt(self, peer: Peer) -> None:
+        try:
+            await dial(self, peer.name)
+        except Superseded:
+            # Theirs goes on instead, and is here within the time that an attempt may take.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(peer.wait_up(self.loop), self.options.setup_timeout)
+                return
+            self._failed(peer, HandshakeFailed(peer.name, "its own attempt to connect did not come through"))
+        except NotConnected as error:
+            self._failed(peer, error)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("the attempt to connect to %s failed", peer.name)
+            self._failed(peer, NotConnected(peer.name, repr(error)))
+        finally:
+            peer.attempt = None
+
+    def _failed(self, peer: Peer, error: NotConnected) -> None:
+        if peer.state != "connecting":
+            return
+        if peer.told != str(error):
+            peer.told = str(error)
+            log.warning("%s", error)
+        peer.end("connection_setup_failed")
+        peer.tell_waiters(lambda future: future.set_exception(error))
+
+    def machine(self, connection: Connection, binding: bytes) -> Initiator | Acceptor:
+        """The handshake of a new connection."""
+        self.half_open[connection] = None
+        nonce = secrets.token_bytes(32)
+        cookies = self.options.cookies
+        if connection.expected is not None:
+            keys = cookies.for_node(connection.expected)
+            return Initiator(self.identity, keys, peer=connection.expected, nonce=nonce, binding=binding)
+        incoming = [one for one in self.half_open if one.expected is None]
+        if len(incoming) > self.options.max_half_open:
+            incoming[0].fail(HandshakeFailed("an unknown node", "too many connections have not proved themselves"))
+        return Acceptor(self.identity, cookies.for_node, nonce=nonce, binding=binding)
+
+    def decide(self, connection: Connection, who: Who) -> Status:
+        """What to say to a node that has proved our cookie and wants to be connected."""
+        if self.stopping:
+            return Status.UNAVAILABLE
+        if who.name == self.node.name:
+            return Status.NAME_IN_USE
+        if self.options.allowed is not None and who.name not in self.options.allowed:
+            return Status.NOT_ALLOWED
+        peer = self.peer(who.name)
+        if peer.state == "up":
+            return Status.ALIVE
+        ours = any(one.expected == who.name and one.machine is not None for one in self.half_open)
+        return simultaneous(self.node.name, who.name) if ours else Status.OK
+
+    def is_dead(self, who: Who) -> bool:
+        """Whether our end of the connection that a peer still has is gone."""
+        return self.peer(who.name).state != "up"
+
+    def is_race(self, error: BaseException) -> bool:
+        """Whether a refusal is only the lesser of two connections made at once."""
+        return isinstance(error, Superseded)
+
+    def up(self, connection: Connection, who: Who) -> None:
+        """A handshake is done."""
+        self.half_open.pop(connection, None)
+        peer = self.peer(who.name)
+        if peer.connection is not None:
+            old = peer.connection
+            self._lost(peer, "replaced")
+            old.fail(NotConnected(peer.name, "replaced by a new connection"))
+        for rival in [one for one in self.half_open if one.expected == who.name]:
+            rival.fail(Superseded(who.name, "the other connection came up first"))
+        if peer.channel is None:
+            peer.channel = self.new_channel(peer)
+        peer.is_up(who.creation, who.hidden)
+        peer.incoming.reader.decoder = Decoder(who.name, who.creation)
+        peer.connection = connection
+        connection.peer, connection.channel = peer, peer.channel
+        self.connections.add(connection)
+        log.info("connected to %s over %s", peer.name, connection.carrier)
+        self.watch.up(peer.name, peer.hidden)
+        if self.options.mesh and not peer.hidden and not self.identity.hidden:
+            names = mesh.introduce(self.nodes(), peer.name)
+            if names:
+                peer.channel.control(0, control.nodes(names))
+        if self._ticker is None:
+            self._ticker = self.loop.call_later(TICK_EVERY, self._tick)
+        peer.tell_waiters(lambda future: future.set_result(None))
+        connection.arm()
+
+    # losing
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is closed."""
+        self.half_open.pop(connection, None)
+        self.connections.discard(connection)
+        if self._empty is not None and not (self.connections or self.half_open or self._empty.done()):
+            self._empty.set_result(None)
+        peer = connection.peer
+        if peer is not None and peer.connection is connection:
+            self._lost(peer, peer.said_goodbye or connection.reason())
+
+    def _lost(self, peer: Peer, reason: str) -> None:
+        creation = peer.creation
+        log.info("lost %s: %s", peer.name, reason)
+        peer.end(reason)
+        if self.options.mesh and not peer.hidden and not self.identity.hidden and not self.stopping:
+            for other in self.table.values():
+                if other.state == "up" and not other.hidden and other.channel is not None:
+                    other.channel.control(0, control.lost(peer.name, creation))
+                    other.wrote(None)
+
+    def lets_go(self, told_by: Peer, name: str, creation: int) -> None:
+        """A node that we are connected with has lost another one: see mesh.py."""
+        if not self.options.mesh:
+            return
+        known = {peer.name: peer.creation for peer in self.table.values() if peer.state == "up" and not peer.hidden}
+        if mesh.lets_go(name, creation, self.node.name, known):
+            log.warning("%s has lost %s: letting go of it, too, so that no partitions overlap", told_by.name, name)
+            self.disconnect(name)
+
+    def introduced(self, by: Peer, names: list[str]) -> None:
+        """A node that came up named those it is connected with."""
+        if not self.options.mesh or self.identity.hidden or by.hidden:
+            return
+        known = [peer.name for peer in self.table.values() if peer.state != "down"]
+        for name in mesh.to_connect(names, self.node.name, known):
+            peer = self.peer(name)
+            peer.channel = self.new_channel(peer)
+            self.connect_soon(peer)
+
+    # liveness
+
+    def _tick(self) -> None:
+        self._ticker = None
+        now = self.loop.time()
+        self.pool.trim(now)
+        for peer in list(self.table.values()):
+            channel, connection = peer.channel, peer.connection
+            if channel is None or connection is None:
+                continue
+            status = channel.tick(now)
+            if status == "dead":
+                connection.fail(NotConnected(peer.name, "net_tick_timeout"))
+                self.lost(connection)
+                continue
+            stalled = status == "stalled"
+            if stalled and not peer.stalled:
+                log.warning("%s is stalled: nothing came from it, not even a tick", peer.name)
+                self.node.event("stalled", self.node.voice.pid, peer.name)
+            peer.stalled = stalled
+            if channel.queued and not connection.armed:
+                connection.flush()
+        if self.connections and not self.stopping:
+            self._ticker = self.loop.call_later(TICK_EVERY, self._tick)

@@ -1,0 +1,111 @@
+"""The function of a remote call: what kind it is, by which name it travels, and how a name is found.
+
+Rule: a function that a module of the callee has under the same name goes as that name, so that what is missing there
+is an ordinary ModuleNotFoundError or AttributeError of the call; what has no such name goes as itself, as far as
+messages can carry it. Modules are imported in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import sys
+from functools import partial
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from typing import Any, Literal
+
+from beampy.errors import BadFunction
+
+Kind = Literal["async", "plain", "generator", "async generator"]
+
+
+def kind_of(verb: str, fn: Any) -> Kind:
+    """What calling `fn` gives. BadFunction where it cannot be called."""
+    code = getattr(fn, "__code__", None)
+    if code is not None and code.co_flags & CO_COROUTINE:
+        return "async"
+    if inspect.iscoroutine(fn):
+        fn.close()
+        raise BadFunction(verb, f"the coroutine {fn.__qualname__}() (leave out the call)")
+    if not callable(fn):
+        raise BadFunction(verb, f"a {type(fn).__name__}")
+    inner = inspect.unwrap(fn)
+    while isinstance(inner, partial):
+        inner = inspect.unwrap(inner.func)
+    if not inspect.isroutine(inner) and not isinstance(inner, type):
+        inner = type(inner).__call__  # an object with a __call__
+    flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
+    if flags & CO_COROUTINE or inspect.iscoroutinefunction(inner):
+        return "async"
+    if flags & CO_ASYNC_GENERATOR:
+        return "async generator"
+    return "generator" if flags & CO_GENERATOR else "plain"
+
+
+def streams(kind: Kind) -> bool:
+    """Whether its values are items of a stream."""
+    return kind in ("generator", "async generator")
+
+
+def portable(fn: Any) -> Any:
+    """`fn` as it goes to another node: "module:name" where that finds it, else itself."""
+    module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
+        return fn  # each node has a __main__ of its own
+    try:
+        found = _in(sys.modules[module], name)
+    except (KeyError, AttributeError):
+        return fn
+    return f"{module}:{name}" if found is fn else fn
+
+
+def shown(fn: Any) -> str:
+    """A function, or its name, for messages."""
+    if isinstance(fn, str):
+        return fn.replace(":", ".")
+    name = getattr(fn, "__qualname__", None)
+    if name is None:
+        return shown(fn.func) if isinstance(fn, partial) else type(fn).__name__
+    return f"{getattr(fn, '__module__', None) or '?'}.{name}"
+
+
+async def found(name: str) -> Any:
+    """What "module.function" or "module:Class.method" names. Imports what is not imported yet."""
+    for module, path in _candidates(name):
+        if module in sys.modules:
+            try:
+                return _in(sys.modules[module], path)
+            except AttributeError:
+                continue  # perhaps a submodule that is not imported yet
+    return await asyncio.to_thread(_imported, name)
+
+
+def _imported(name: str) -> Any:
+    candidates = _candidates(name)
+    for module, path in candidates:
+        try:
+            there = importlib.import_module(module)
+        except ModuleNotFoundError as missing:
+            if missing.name is not None and (module == missing.name or module.startswith(f"{missing.name}.")):
+                continue
+            raise  # the module is there, and what it imports is not
+        return _in(there, path)
+    raise ModuleNotFoundError(f"{name!r} names no function: no module {candidates[0][0]!r} can be imported here")
+
+
+def _candidates(name: str) -> list[tuple[str, str]]:
+    """How a name may be cut into a module and what is in it, longest module first."""
+    module, colon, path = name.partition(":")
+    if colon:
+        return [(module, path)]
+    parts = name.split(".")
+    if len(parts) < 2 or "" in parts:
+        raise ValueError(f"{name!r} names no function: write 'module.function' or 'module:Class.method'")
+    return [(".".join(parts[:at]), ".".join(parts[at:])) for at in range(len(parts) - 1, 0, -1)]
+
+
+def _in(there: Any, path: str) -> Any:
+    for part in path.split("."):
+        there = getattr(there, part)
+    return there

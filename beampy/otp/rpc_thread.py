@@ -1,0 +1,101 @@
+"""Functions that are not async, run in a thread for a remote call, and how they hear that nobody waits any more.
+
+Rule: a thread cannot be stopped from outside. When its call is cancelled the caller is free at once; in the thread
+`cancelled()` turns true, and CancelledError is raised at the next line of Python that it runs (CPython's asynchronous
+exceptions), once. So a loop in Python ends, `finally` and `with` do their work, and a function in the middle of a
+long call of C code, `time.sleep` among them, hears of it when that returns. `except Exception` does not catch it.
+
+The exception can only hit the function it is meant for: it is set, and taken back when it came too late, under the lock
+that the thread passes on its way in and out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from asyncio import CancelledError
+from contextvars import ContextVar
+from threading import Lock, get_ident
+from typing import Any
+
+from beampy.core.current import current
+from beampy.core.extras import UNSET
+
+_job: ContextVar[ThreadJob | None] = ContextVar("beampy_thread_job", default=None)
+
+
+def cancelled() -> bool:
+    """Whether the work that this code does is wanted no more: its caller has cancelled it, or its process is ending.
+
+    For loops in functions that are not async and clean up on their own terms; see the module.
+
+    >>> def crunch(rows):
+    ...     for row in rows:
+    ...         if bp.cancelled():
+    ...             return None
+    ...         work(row)
+    """
+    job = _job.get()
+    if job is not None:
+        return job.cancelled
+    process = current.get(None)
+    if process is None:
+        return False
+    return process.dead or (process._extras is not None and process._extras.exiting is not UNSET)
+
+
+async def in_thread(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`fn(*args, **kwargs)` in a thread, with the context of the current process."""
+    job = ThreadJob()
+    try:
+        return await asyncio.to_thread(job.run, fn, *args, **kwargs)
+    except BaseException:
+        job.cancel()  # where it still runs, nobody waits for it
+        raise
+
+
+class ThreadJob:
+    """One function in a thread. `run` is the thread's, `cancel` the loop's."""
+
+    __slots__ = ("_lock", "_thread", "cancelled")
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self._lock = Lock()
+        self._thread: int | None = None  # while an exception may be raised there
+
+    def run(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """`fn(…)`. CancelledError when it was cancelled before its first line."""
+        _job.set(self)
+        try:
+            try:
+                self._enter()
+                return fn(*args, **kwargs)
+            finally:
+                self._leave()
+        except CancelledError:
+            self._leave()  # again: the exception may have come in the middle of the first time
+            raise
+
+    def cancel(self) -> None:
+        """Tell it. Nothing happens where it has ended."""
+        with self._lock:
+            self.cancelled = True
+            if self._thread is not None and self._thread != get_ident():
+                _raise_in(self._thread, ctypes.py_object(CancelledError))
+
+    def _enter(self) -> None:
+        with self._lock:
+            if self.cancelled:
+                raise CancelledError
+            self._thread = get_ident()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._thread = None
+            if self.cancelled:
+                _raise_in(get_ident(), None)  # takes back one that has not been raised
+
+
+def _raise_in(thread: int, error: Any) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)

@@ -1,0 +1,25 @@
+"""A strict node: every local message is copied through the codec, as if its receiver were elsewhere.
+
+So aliasing, and messages that could not travel, show on one node already. For tests and development.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from beampy.wire.codec import Decoder, Encoder
+
+if TYPE_CHECKING:
+    from beampy.core.node import LocalNode
+
+
+class Copier:
+    """Copies messages of one node. EncodeError for what cannot travel."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self.encoder = Encoder(node.name, node.creation, node.export)
+        self.decoder = Decoder(node.name, node.creation)
+
+    def __call__(self, message: Any) -> Any:
+        kind, parts, buffers = self.encoder.encode(message)
+        return self.decoder.decode(kind, b"".join(parts), [bytearray(view) for view in buffers])
