@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     from beampy.core.signals import NodeDown as NodeDown
     from beampy.core.signals import NodeUp as NodeUp
     from beampy.core.signals import Timeout as Timeout
+    from beampy.dist.discovery import ChainDiscovery as ChainDiscovery
+    from beampy.dist.discovery import DnsDiscovery as DnsDiscovery
+    from beampy.dist.discovery import EpmdDiscovery as EpmdDiscovery
+    from beampy.dist.discovery import StaticDiscovery as StaticDiscovery
+    from beampy.dist.tls import TlsFiles as TlsFiles
     from beampy.handle import Handle as Handle
     from beampy.otp import debug as debug
     from beampy.otp import groups as groups
@@ -71,6 +76,9 @@ if TYPE_CHECKING:
     from beampy.otp.groups import Groups as Groups
     from beampy.otp.partition import PartitionSupervisor as PartitionSupervisor
     from beampy.otp.registry import Registry as Registry
+    from beampy.otp.rpc import multicall as multicall
+    from beampy.otp.rpc import remote_call as remote_call
+    from beampy.otp.rpc import remote_cast as remote_cast
     from beampy.otp.server import NOREPLY as NOREPLY
     from beampy.otp.server import NoReply as NoReply
     from beampy.otp.server import Reply as Reply
@@ -94,6 +102,8 @@ _HOMES = {
         "send_after set_label spawn spawn_link spawn_monitor start_timer trap_exit unalias unlink unregister whereis "
     ),
     "beampy.core.ids": "Pid Ref",
+    "beampy.dist.discovery": "ChainDiscovery DnsDiscovery EpmdDiscovery StaticDiscovery",
+    "beampy.dist.tls": "TlsFiles",
     "beampy.core.info": "ProcessInfo",
     "beampy.core.signals": "Crash Down Exit NodeDown NodeUp Timeout",
     "beampy.handle": "Handle",
@@ -104,6 +114,7 @@ _HOMES = {
     "beampy.otp.partition": "PartitionSupervisor",
     "beampy.otp.groups": "GroupJoin GroupLeave Groups",
     "beampy.otp.registry": "Registry",
+    "beampy.otp.rpc": "multicall remote_call remote_cast",
     "beampy.otp.server": "NOREPLY NoReply Reply Server",
     "beampy.otp.statem": "StateMachine",
     "beampy.otp.stream": "async_stream",

@@ -12,11 +12,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
-from beampy.api.calls import request, submit, timed
+from beampy.api.calls import request, timed
+from beampy.api.calls import submit as submit
 from beampy.api.connections import connect, disconnect, monitor_node, monitor_nodes, node, nodes, ping
-from beampy.api.spawning import Fn, spawn, spawn_link, spawn_monitor
-from beampy.api.voice import _ask, _me, _on_loop
-from beampy.core.current import current, here
+from beampy.api.spawning import Fn as Fn
+from beampy.api.spawning import spawn, spawn_link, spawn_monitor
+from beampy.api.voice import _ask as _ask
+from beampy.api.voice import _me as _me
+from beampy.api.voice import _on_loop as _on_loop
+from beampy.core.current import current as current
+from beampy.core.current import here
 from beampy.core.ids import Pid, Ref, is_destination
 from beampy.core.info import ProcessInfo
 from beampy.core.info import ancestors as _ancestors
@@ -36,11 +41,11 @@ ALIAS_MODES = ("explicit_unalias", "reply")
 MONITOR_ALIAS_MODES = ("explicit_unalias", "demonitor", "reply_demonitor")
 
 __all__ = [
-    "Fn", "_ask", "_me", "_on_loop", "alias", "ancestors", "cancel_timer", "connect", "current", "demonitor",
-    "disconnect", "exit", "is_alive", "link", "mailbox", "monitor", "monitor_node", "monitor_nodes", "node",
-    "node_pid", "nodes", "ping", "process_info", "processes", "receive", "register", "registered", "request",
-    "self", "self_process", "send", "send_after", "set_label", "spawn", "spawn_link", "spawn_monitor",
-    "start_timer", "submit", "timed", "trap_exit", "unalias", "unlink", "unregister", "whereis",
+    "alias", "ancestors", "cancel_timer", "connect", "demonitor", "disconnect", "exit", "is_alive", "link",
+    "mailbox", "monitor", "monitor_node", "monitor_nodes", "node", "node_pid", "nodes", "ping", "process_info",
+    "processes", "receive", "register", "registered", "request", "self", "self_process", "send", "send_after",
+    "set_label", "spawn", "spawn_link", "spawn_monitor", "start_timer", "timed", "trap_exit", "unalias", "unlink",
+    "unregister", "whereis",
 ]  # fmt: skip
 
 

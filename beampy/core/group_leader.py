@@ -8,8 +8,8 @@ node, which writes what arrives to `sys.stdout`, `sys.stderr` and `logging` as t
 A Console is the holder of a Ref, not a process: it writes in the moment of arrival, so a call's output is there before
 its value is.
 
-Bounds: a call may write `RATE` characters a second, with as much at once; what is over that is dropped and counted in
-one line. Text waits for its newline, or `PARTIAL` seconds, and goes in pieces of at most `PIECE` characters.
+Bounds: a call may write `RATE` characters a second, with as much at once; what is over that is dropped, until there is
+room for a quarter of it again, and counted in one line. Text waits for its newline, or `PARTIAL` seconds, and goes in pieces of at most `PIECE` characters.
 
 How text and records get into a Channel is otp/output.py's.
 """
@@ -56,7 +56,7 @@ class Record(NamedTuple):
 class Channel:
     """The way of one call's output to its group leader. Any thread may write; `flush` is the node's own thread's."""
 
-    __slots__ = ("_allowance", "_at", "_dropped", "_lock", "_pending", "_process", "_waits", "dest")
+    __slots__ = ("_allowance", "_at", "_dropped", "_dropping", "_lock", "_pending", "_process", "_waits", "dest")
 
     def __init__(self, process: Process, dest: Ref) -> None:
         self.dest = dest
@@ -66,10 +66,11 @@ class Channel:
         self._waits = 0  # 1: `flush` will run in a while; 2: soon
         self._allowance = float(RATE)
         self._at = 0.0
-        self._dropped = 0
+        self._dropping = False
+        self._dropped = 0  # characters, since it was last told
 
     def write(self, stream: int, text: str) -> None:
-        """Take text for STDOUT or STDERR."""
+        """Take text for STDOUT or STDERR. Of text that is too long its beginning."""
         if text:
             self._take(len(text), Text(stream, text), 2 if "\n" in text else 1)
 
@@ -83,14 +84,20 @@ class Channel:
             now = loop.time()
             self._allowance = min(RATE, self._allowance + (now - self._at) * RATE)
             self._at = now
-            if cost > self._allowance:
+            if self._dropping and self._allowance >= RATE / 4:
+                self._dropping = False
+                self._tell_dropped()
+            if not self._dropping and cost <= self._allowance:
+                self._allowance -= cost
+                self._pending.append(item)
+            else:
+                if not self._dropping and isinstance(item, Text) and (fits := int(self._allowance)) > 0:
+                    self._allowance -= fits
+                    cost -= fits
+                    self._pending.append(Text(item.stream, item.text[:fits]))
+                self._dropping = True
                 self._dropped += cost
                 urgency = 1  # the count is told when there is time
-            else:
-                self._allowance -= cost
-                if self._dropped:
-                    self._tell_dropped()
-                self._pending.append(item)
             if self._waits >= urgency:
                 return
             self._waits = urgency
@@ -108,6 +115,8 @@ class Channel:
         self._process.node.loop.call_later(PARTIAL, self.flush)
 
     def _tell_dropped(self) -> None:
+        if not self._dropped:
+            return
         self._pending.append(Text(STDERR, f"… {self._dropped:,} characters dropped\n".replace(",", " ")))
         self._dropped = 0
 
@@ -115,8 +124,7 @@ class Channel:
         """Send all that was taken."""
         with self._lock:
             self._waits = 0
-            if self._dropped:
-                self._tell_dropped()
+            self._tell_dropped()
             pending, self._pending = self._pending, []
         if not pending:
             return

@@ -22,6 +22,7 @@ from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
 from beampy.core.signals import Crash
 from beampy.errors import BeampyError, Exited, NotInNode
 from beampy.handle import Handle, Pending, ThreadHandle
+from beampy.otp.rpc_server import start_rpc
 from beampy.runtime.strict import Copier
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class Node:
                 import beampy.runtime.records  # noqa: F401
                 from beampy.dist.join import join
 
+                start_rpc(node)
                 self._peers = await join(node, self._cookie, self._net)
         except BaseException:
             await self._close()
@@ -273,6 +275,12 @@ class Node:
             node.trace(tracer)
         else:
             node.loop.call_soon_threadsafe(node.trace, tracer)
+
+    def connections(self) -> list[dict[str, Any]]:
+        """Each connected node: `node`, `hidden`, `carrier` ("unix", "tcp 10.0.0.2:4711", "tls …", "pipe"), `queued`
+        (bytes that wait to be sent) and `stalled` (nothing has come from it for longer than its ticks take)."""
+        self._core  # noqa: B018  -- NotInNode
+        return [] if self._peers is None else self._peers.info()
 
     def statistics(self) -> dict[str, int]:
         """Counts of processes, steps, ticks, timers, names and zombies."""

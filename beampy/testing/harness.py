@@ -5,6 +5,7 @@ Waits here have a deadline, so that a test that would hang fails with what was i
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from beampy import api
@@ -15,20 +16,24 @@ from beampy.errors import ReceiveTimeout
 from beampy.runtime import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from beampy.core.ids import Pid
+    from beampy.testing.substrate import Substrate
 
 T = TypeVar("T")
 
 DEADLINE = 5.0  # seconds to wait for something that must come
 QUIET = 0.05  # seconds in which something that must not come would have come
 
+substrate: Substrate | None = None  # where `run` puts processes; None: all on one node. A test's set-up says it
+
 
 async def run(fn: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **options: Any) -> T:
     """Run `fn(*args)` as a process of a node made for it on this loop. Its value; its error is raised here.
 
-    The node is stopped at the end, whatever happened. `options` are those of `bp.Node`.
+    The node is stopped at the end, whatever happened. `options` are those of `bp.Node`. Under a `substrate` there are
+    two nodes, and the body's children are on the other one.
 
     >>> async def test_echo():
     ...     async def body():
@@ -36,19 +41,31 @@ async def run(fn: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **option
     ...         await harness.expect("hi")
     ...     await harness.run(body)
     """
-    async with Node(**options) as node:
+    async with _nodes(options) as nodes:
+        node = nodes[0]
         notes = getattr(node.loop, "deadlock_notes", None)  # the simulator's, which knows tasks but not processes
         if notes is None:
             return await node.run(fn, *args)
 
         def note() -> list[str]:
-            return waiting(node)
+            return [line for each in nodes for line in waiting(each)]
 
         notes.append(note)
         try:
             return await node.run(fn, *args)
         finally:
             notes.remove(note)
+
+
+@contextlib.asynccontextmanager
+async def _nodes(options: dict[str, Any]) -> AsyncIterator[list[Node]]:
+    """The nodes of a run, the body's first."""
+    if substrate is None:
+        async with Node(**options) as node:
+            yield [node]
+    else:
+        async with substrate.nodes(**options) as nodes:
+            yield nodes
 
 
 def waiting(node: Node) -> list[str]:

@@ -176,7 +176,8 @@ async def speak(data: bytes) -> tuple[Any, int]:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
-            await reader.read(100)
+            size = await reader.readexactly(2)
+            await reader.readexactly(int.from_bytes(size, "big"))  # closing on unread bytes is a reset
         writer.write(data)
         writer.close()
         with contextlib.suppress(ConnectionError):

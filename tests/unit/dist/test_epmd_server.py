@@ -184,7 +184,6 @@ async def test_a_client_that_has_said_all_it_had_to_say():
         b"\0\1\xff",
         bytes.fromhex("0002 7a ff"),
         bytes.fromhex("0002 7a 0a"),
-        epmd.encode_request(Names()) * 2,
         bytes.fromhex("0800") + bytes(100_000),
         os.urandom(64),
     ],
