@@ -76,9 +76,14 @@ if TYPE_CHECKING:
     from beampy.otp.groups import Groups as Groups
     from beampy.otp.partition import PartitionSupervisor as PartitionSupervisor
     from beampy.otp.registry import Registry as Registry
+    from beampy.otp.rpc import Failure as Failure
+    from beampy.otp.rpc import Ok as Ok
+    from beampy.otp.rpc import Results as Results
     from beampy.otp.rpc import multicall as multicall
     from beampy.otp.rpc import remote_call as remote_call
     from beampy.otp.rpc import remote_cast as remote_cast
+    from beampy.otp.rpc_stream import RemoteStream as RemoteStream
+    from beampy.otp.rpc_thread import cancelled as cancelled
     from beampy.otp.server import NOREPLY as NOREPLY
     from beampy.otp.server import NoReply as NoReply
     from beampy.otp.server import Reply as Reply
@@ -114,7 +119,9 @@ _HOMES = {
     "beampy.otp.partition": "PartitionSupervisor",
     "beampy.otp.groups": "GroupJoin GroupLeave Groups",
     "beampy.otp.registry": "Registry",
-    "beampy.otp.rpc": "multicall remote_call remote_cast",
+    "beampy.otp.rpc": "Failure Ok Results multicall remote_call remote_cast",
+    "beampy.otp.rpc_stream": "RemoteStream",
+    "beampy.otp.rpc_thread": "cancelled",
     "beampy.otp.server": "NOREPLY NoReply Reply Server",
     "beampy.otp.statem": "StateMachine",
     "beampy.otp.stream": "async_stream",

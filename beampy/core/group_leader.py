@@ -9,7 +9,8 @@ A Console is the holder of a Ref, not a process: it writes in the moment of arri
 its value is.
 
 Bounds: a call may write `RATE` characters a second, with as much at once; what is over that is dropped, until there is
-room for a quarter of it again, and counted in one line. Text waits for its newline, or `PARTIAL` seconds, and goes in pieces of at most `PIECE` characters.
+room for a quarter of it again, and counted in one line. Text waits for its newline, or `PARTIAL` seconds, and goes in
+pieces of at most `PIECE` characters.
 
 How text and records get into a Channel is otp/output.py's.
 """

@@ -87,6 +87,19 @@ class Scheduler:
         else:
             self.loop.call_soon(fn)
 
+    def run_after(self, fn: Callable[[int], None], n: int) -> None:
+        """Call `fn(n)`, which makes processes runnable, and then run them at once, without a turn of the loop."""
+        if self.armed or self.running:
+            fn(n)
+            return
+        self.armed = True  # so that a push does not ask the loop
+        try:
+            fn(n)
+        finally:
+            self.armed = False
+            if self.queue:
+                self.run()
+
     def run(self) -> None:
         """One tick: step what is runnable, within the budget."""
         queue = self.queue

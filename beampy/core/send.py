@@ -41,11 +41,14 @@ def send(dest: Any, message: Any) -> None:
     except (AttributeError, LookupError):  # no pid, or no process of its own
         return _send_slowly(dest, message)
     if to is None or to.node is not me.node or me._thread != get_ident():
-        if dest.__class__ is Ref and me._thread == get_ident() and dest.node == me.node.name:
-            if dest._holder is not None:
-                dest._holder.take_message(dest, message)  # the answer of a call
-            return None
-        return _send_slowly(dest, message)
+        if (
+            dest.__class__ is Ref
+            and dest._holder is not None
+            and me._thread == get_ident()
+            and dest.node == me.node.name
+        ):
+            return dest._holder.take_message(dest, message)  # type: ignore[no-any-return]  # the answer of a call
+        return _send_slowly(dest, message)  # also to a copy of one of our refs, which has come back from elsewhere
     if not to._waiting:
         box = to._mailbox
         if box is None:

@@ -93,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
             self._greet(bytes(memoryview(self._greeting)[:nbytes]))
             return
         try:
-            channel.received(nbytes)
+            self.peers.scheduler.run_after(channel.received, nbytes)
         except RemoteProtocolError as broken:
             log.error("%s sent what is not the protocol over %s: %s", self._who(), self.carrier, broken.why)
             self.fail(broken)

@@ -216,12 +216,15 @@ def encode_names_answer(port: int, names: dict[str, int]) -> bytes:
     return struct.pack("!I", port) + lines.encode()
 
 
-def decode_names_answer(data: bytes) -> dict[str, int]:
-    """Name → port, from all bytes of an answer to a NAMES_REQ; lines that say something else are passed over."""
-    if len(data) < 4:
-        raise RemoteProtocolError("the list of names ends before it begins")
-    if data[:2] != b"\0\0":  # the first four bytes are the port of the epmd
+def decode_names_answer(data: bytes) -> dict[str, int] | None:
+    """Name → port, from all bytes of an answer to a NAMES_REQ; None when its end is missing.
+
+    Lines that say something else are passed over.
+    """
+    if data[:2] != b"\0\0"[: len(data)]:  # the first four bytes are the port of the epmd
         raise RemoteProtocolError("no list of names")
+    if len(data) < 4 or (len(data) > 4 and not data.endswith(b"\n")):
+        return None
     lines = data[4:].decode("utf-8", "replace").split("\n")
     found = filter(None, map(_NAMES_LINE.match, lines))
     return {match[1]: int(match[2]) for match in found}
@@ -303,6 +306,11 @@ class _Talk(asyncio.Protocol):
         self.lost.set()
         self._news.set()
 
+    def ask(self, request: Request) -> None:
+        """Send a request; `answer` says so when it could not be sent."""
+        if not self.transport.is_closing():  # a closed transport of uvloop raises
+            self.transport.write(encode_request(request))
+
     async def answer(self, decode: Callable[[bytes], T | None], *, whole: bool = False) -> T:
         """What was received, once `decode` has all of it; `whole` waits for the end of the stream first."""
         while True:
@@ -343,7 +351,7 @@ async def _asked(host: str, port: int, request: Request, limit: int) -> AsyncIte
     async with asyncio.timeout(DEADLINE):
         talk = await _connect(host, port, limit)
         try:
-            talk.transport.write(encode_request(request))
+            talk.ask(request)
             yield talk
         finally:
             await _hang_up(talk)
@@ -419,7 +427,7 @@ class Registration:
         async with asyncio.timeout(DEADLINE):
             talk = await self._reach()
             try:
-                talk.transport.write(encode_request(Alive(self.info)))
+                talk.ask(Alive(self.info))
                 answer = await talk.answer(decode_alive_answer)
                 if answer.result != 0:
                     at = f"{self._at[0]}:{self._at[1]}"

@@ -76,6 +76,11 @@ class Incoming:
         """A monitor on a process here."""
         self._watch(Pid(self.node.name, serial, creation), sender, ref, bool(flags & control.ONCE))
 
+    def monitored_name(self, name: str, sender: int, ref: int, flags: int) -> None:
+        """A monitor on whoever has a name here now."""
+        pid = self.node.registry.pids.get(name)
+        self._watch(pid or Pid(self.node.name, 0, 0), sender, ref, bool(flags & control.ONCE))
+
     def _watch(self, target: Pid, sender: int, ref_id: int, once: bool) -> None:
         ref = Ref(self.peer.name, ref_id, self.peer.creation)
         self.peer.ties.watched[ref_id] = Watched(ref, target, once)
@@ -108,9 +113,6 @@ class Incoming:
             case DownSignal():
                 if peer.ties.monitors.pop(signal.ref.id, None) is not None:
                     self._with_reason(kind, body, buffers, lambda why: node.route_signal(signal._replace(reason=why)))
-            case control.MonitorName():
-                pid = node.registry.pids.get(signal.name)
-                self._watch(pid or Pid(node.name, 0, 0), sender, signal.ref_id, signal.once)
             case control.Spawn():
                 ref = Ref(peer.name, signal.ref_id, peer.creation)
                 take_spawn(peer, sender, ref, signal.options, self.reader.arrived(kind, body, buffers, sender))
@@ -137,7 +139,7 @@ class Incoming:
 
     def _with_reason(self, kind: int, body: Any, buffers: Any, then: Callable[[Any], None]) -> None:
         """Decode the reason of an end. Where its classes have to be imported it comes a little later."""
-        reason = self.reader.arrived(kind, body, buffers, self.peer.name)
+        reason = self.reader.arrived(kind, body, buffers, 0)
         if reason.__class__ is not Unread:
             then(reason)
             return

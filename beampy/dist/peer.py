@@ -106,7 +106,7 @@ class Peer:
     def _answered(self, ref: Ref) -> None:
         """The answer of a call leaves: the caller's monitor on us is over, at both ends."""
         watched = self.ties.watched.get(ref.id)
-        if watched is not None and watched.once:
+        if watched is not None and watched.once and watched.ref == ref:  # not that of an earlier start with its id
             del self.ties.watched[ref.id]
             process = self.node.find(watched.target)
             if process is not None:
@@ -148,11 +148,11 @@ class Peer:
             holder = signal.ref._holder
             once = holder is not None and not isinstance(holder, Process)
             ties.monitors[signal.ref.id] = Monitoring(signal.ref, signal.sender, once)
+            flags = control.ONCE if once else 0
             if isinstance(signal.to, Pid):
-                flags = control.ONCE if once else 0
                 channel.monitor(signal.sender.serial, signal.to.creation, signal.to.serial, signal.ref.id, flags)
             else:
-                channel.control(signal.sender.serial, (control.MONITOR_NAME, signal.to[0], signal.ref.id, once))
+                channel.monitor_name(signal.sender.serial, signal.to[0], signal.ref.id, flags)
         elif isinstance(signal, DemonitorSignal):
             if ties.monitors.pop(signal.ref.id, None) is None:
                 return

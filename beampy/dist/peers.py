@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
+from beampy.core.current import current
 from beampy.core.ids import Pid
 from beampy.dist import mesh, tls
 from beampy.dist.address import is_loopback
@@ -28,7 +29,7 @@ from beampy.errors import HandshakeFailed, NotConnected, Superseded
 from beampy.wire import control
 from beampy.wire.buffers import Pool
 from beampy.wire.channel import Channel
-from beampy.wire.codec import Decoder, Encoder
+from beampy.wire.codec import Encoder
 from beampy.wire.handshake import Acceptor, Identity, Initiator, Status, simultaneous
 from beampy.wire.handshake import Peer as Who
 
@@ -44,9 +45,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("beampy.dist")
 
 FEATURES = frozenset({"bulk", "credit"})
-TICK_EVERY = 1.0  # seconds between two looks at all connections; the channel decides whether a tick is due
+TICK_EVERY = 1.0  # seconds between two looks at all connections, at most; the channel decides whether a tick is due
+LOOKS = 8  # in one tick time, at least, so that its quarters are kept
 CLOSE_TIME = 1.0  # seconds that connections have to send what was written when the node stops
 WINDOW = 8 * 1024 * 1024  # bytes of bulk under way; see wire/channel.py
+
+
+def _context() -> Context:
+    """The context that the node is started in, but for the process that may start it."""
+    context = Context()
+    for var, value in copy_context().items():
+        if var is not current:
+            context.run(var.set, value)
+    return context
 
 
 class Peers:
@@ -63,12 +74,13 @@ class Peers:
         self.pool = Pool()
         self.encoder = Encoder(node.name, node.creation, node.export)
         self.watch = NodeWatch(node)
-        self.context = Context()  # of what runs on behalf of no process
+        self.context = _context()  # of what runs on behalf of no process
         self.identity = Identity(
             node.name, node.creation, FEATURES, FEATURES, hidden=options.hidden or not options.listen
         )
         self.listeners = Listeners(self)
         self._tls: tls.Tls | None = None
+        self._look_every = min(TICK_EVERY, options.tick_time / LOOKS)
         self.stopping = False
         self._empty: asyncio.Future[None] | None = None  # while the node stops: when all connections are closed
         self._ticker: asyncio.TimerHandle | None = None
@@ -199,7 +211,7 @@ class Peers:
 
     def new_channel(self, peer: Peer) -> Channel:
         """A channel for the next connection of a peer; what is sent before it is up waits in there."""
-        peer.incoming = Incoming(peer, Reader(Decoder(peer.name, 0)))
+        peer.incoming = Incoming(peer, Reader(peer.name, 0))
         return Channel(
             peer.incoming,
             window=WINDOW,
@@ -244,10 +256,9 @@ class Peers:
         try:
             await dial(self, peer.name)
         except Superseded:
-            # Theirs goes on instead, and is here within the time that an attempt may take.
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(peer.wait_up(self.loop), self.options.setup_timeout)
-                return
+            # Theirs goes on instead, and is here within the time that an attempt may take: `up` ends this wait.
+            if peer.attempt is asyncio.current_task():
+                await asyncio.sleep(self.options.setup_timeout)
             self._failed(peer, HandshakeFailed(peer.name, "its own attempt to connect did not come through"))
         except NotConnected as error:
             self._failed(peer, error)
@@ -257,10 +268,11 @@ class Peers:
             log.exception("the attempt to connect to %s failed", peer.name)
             self._failed(peer, NotConnected(peer.name, repr(error)))
         finally:
-            peer.attempt = None
+            if peer.attempt is asyncio.current_task():
+                peer.attempt = None
 
     def _failed(self, peer: Peer, error: NotConnected) -> None:
-        if peer.state != "connecting":
+        if peer.state != "connecting" or peer.attempt is not asyncio.current_task():
             return
         if peer.told != str(error):
             peer.told = str(error)
@@ -276,7 +288,7 @@ class Peers:
         if connection.expected is not None:
             keys = cookies.for_node(connection.expected)
             return Initiator(self.identity, keys, peer=connection.expected, nonce=nonce, binding=binding)
-        incoming = [one for one in self.half_open if one.expected is None]
+        incoming = [one for one in self.half_open if one.expected is None and one.error is None]
         if len(incoming) > self.options.max_half_open:
             incoming[0].fail(HandshakeFailed("an unknown node", "too many connections have not proved themselves"))
         return Acceptor(self.identity, cookies.for_node, nonce=nonce, binding=binding)
@@ -313,10 +325,13 @@ class Peers:
             old.fail(NotConnected(peer.name, "replaced by a new connection"))
         for rival in [one for one in self.half_open if one.expected == who.name]:
             rival.fail(Superseded(who.name, "the other connection came up first"))
+        attempt, peer.attempt = peer.attempt, None
+        if attempt is not None and connection.expected is None:
+            attempt.cancel()
         if peer.channel is None:
             peer.channel = self.new_channel(peer)
         peer.is_up(who.creation, who.hidden)
-        peer.incoming.reader.decoder = Decoder(who.name, who.creation)
+        peer.incoming.reader = Reader(who.name, who.creation)
         peer.connection = connection
         connection.peer, connection.channel = peer, peer.channel
         self.connections.add(connection)
@@ -327,7 +342,7 @@ class Peers:
             if names:
                 peer.channel.control(0, control.nodes(names))
         if self._ticker is None:
-            self._ticker = self.loop.call_later(TICK_EVERY, self._tick)
+            self._ticker = self.loop.call_later(self._look_every, self._tick)
         peer.tell_waiters(lambda future: future.set_result(None))
         connection.arm()
 
@@ -369,8 +384,9 @@ class Peers:
         known = [peer.name for peer in self.table.values() if peer.state != "down"]
         for name in mesh.to_connect(names, self.node.name, known):
             peer = self.peer(name)
-            peer.channel = self.new_channel(peer)
-            self.connect_soon(peer)
+            if self.may_connect(peer):
+                peer.channel = self.new_channel(peer)
+                self.connect_soon(peer)
 
     # liveness
 
@@ -395,4 +411,4 @@ class Peers:
             if channel.queued and not connection.armed:
                 connection.flush()
         if self.connections and not self.stopping:
-            self._ticker = self.loop.call_later(TICK_EVERY, self._tick)
+            self._ticker = self.loop.call_later(self._look_every, self._tick)

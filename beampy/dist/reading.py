@@ -7,13 +7,11 @@ in a thread then, so that a node that unpacks them still ticks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from beampy.core.ids import Pid
 from beampy.core.unread import NeedsThread, Unread
-from beampy.wire.codec import FOREIGN, NeedsImport
-
-if TYPE_CHECKING:
-    from beampy.wire.codec import Decoder
+from beampy.wire.codec import FOREIGN, Decoder, NeedsImport
 
 IN_PLACE = 64 * 1024  # bytes in band; a hop to a thread costs as much as decoding some 50 KiB
 
@@ -21,12 +19,14 @@ IN_PLACE = 64 * 1024  # bytes in band; a hop to a thread costs as much as decodi
 class Reader:
     """Makes messages of bodies, for one node."""
 
-    __slots__ = ("decoder",)
+    __slots__ = ("creation", "decoder", "node")
 
-    def __init__(self, decoder: Decoder) -> None:
-        self.decoder = decoder
+    def __init__(self, node: str, creation: int) -> None:
+        self.node = node  # who sends
+        self.creation = creation
+        self.decoder = Decoder(node, creation)
 
-    def arrived(self, kind: int, body: Any, buffers: Any, sender: Any) -> Any:
+    def arrived(self, kind: int, body: Any, buffers: Any, sender: int) -> Any:
         """The message, or an Unread for whoever takes it. `body` is only lent where there are no `buffers`."""
         if buffers is None:
             if not kind & FOREIGN:
@@ -42,7 +42,7 @@ class Reader:
                 pass
         return self.unread(kind, body, buffers, sender)
 
-    def unread(self, kind: int, body: Any, buffers: Any, sender: Any) -> Unread:
+    def unread(self, kind: int, body: Any, buffers: Any, sender: int) -> Unread:
         """An Unread for a body that is ours to keep."""
         decoder = self.decoder
         small = len(body) <= IN_PLACE
@@ -57,4 +57,5 @@ class Reader:
             except NeedsImport:
                 raise NeedsThread from None
 
-        return Unread(decode, sender, len(body) + sum(map(len, buffers or ())))
+        who = Pid(self.node, sender, self.creation) if sender else self.node
+        return Unread(decode, who, len(body) + sum(map(len, buffers or ())))

@@ -135,8 +135,8 @@ class Ready:
 class Claim(Protocol):
     """A name of another kind than the node's own, such as a key of a Registry: `reg.via(key)`."""
 
-    def claim(self) -> None:
-        """Give it to the current process, or raise NameTaken."""
+    def claim(self) -> Awaitable[None] | None:
+        """Give it to the current process, or raise NameTaken. What it returns, if anything, is awaited."""
 
 
 Name = str | Claim
@@ -155,7 +155,7 @@ async def _born(what: str, starter: Pid, link: bool, name: Name | None, loop: Lo
     try:
         if name is not None:
             try:
-                _claim(name)
+                await _claim(name)
             except NameTaken as taken:
                 ready.refuse(AlreadyStarted(what, taken.pid))
                 return None
@@ -180,11 +180,11 @@ async def _born(what: str, starter: Pid, link: bool, name: Name | None, loop: Lo
     return goes_on
 
 
-def _claim(name: Name) -> None:
+async def _claim(name: Name) -> None:
     if isinstance(name, str):
         api.register(name, api.self())
-    else:
-        name.claim()
+    elif (claiming := name.claim()) is not None:
+        await claiming
 
 
 @api.timed

@@ -88,6 +88,8 @@ class Feed:
             raise
         finally:
             self.bell = None
+        while len(self.ready) < most and self.arrived and self.arrived[0].__class__ is not Unread:
+            self.ready.extend(self.arrived.popleft())
         some = [self.ready.popleft() for _ in range(min(most, len(self.ready)))]
         self.taken += len(some)
         if self.taken >= self.room and not self.call.done():

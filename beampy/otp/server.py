@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from beampy import api
 from beampy.core.extras import Become
 from beampy.core.signals import Crash, Exit, safe_repr
-from beampy.errors import BadReturn, EncodeError, ProcessExit
+from beampy.errors import BadReturn, DecodeError, EncodeError, ProcessExit
 from beampy.otp import gen
 from beampy.otp.control import Control
 from beampy.otp.gen import IGNORE, Name, Ready, Stop
@@ -216,12 +216,15 @@ class Loop:
             methods = server._methods
             receive, send = api.receive, api.send
             while True:
-                if self.timeout is None:
-                    message = await receive()
-                else:
-                    message = await receive(timeout=self.timeout, default=IDLE)
-                    if message.__class__ is not System:  # to be looked at does not end the wait, as in OTP
-                        self.timeout = None
+                try:
+                    if self.timeout is None:
+                        message = await receive()
+                    else:
+                        message = await receive(timeout=self.timeout, default=IDLE)
+                except DecodeError as unreadable:  # handle_info's: what another node sends must not end a server
+                    message = unreadable
+                if self.timeout is not None and message.__class__ is not System:
+                    self.timeout = None  # to be looked at does not end the wait, as in OTP
                 kind = message.__class__
                 self.busy_with = message
                 if control.watching:

@@ -56,6 +56,8 @@ class Node:
     `bind`, `port`: where it listens for TCP: loopback, any port. Other addresses speak TLS (`tls=False`: not; True:
     everywhere; bp.TlsFiles: with certificates that both sides verify). `unix`: also listen on a unix socket, for nodes
     of this host. `listen=False`: not at all; the node then only connects, and is hidden.
+    `pipe`: two file descriptors, to read and to write, mostly (0, 1): the node is connected over these by who started
+    its process (`attach_pipe`), does not listen unless told to, and what is printed goes to stderr.
     `hidden`: not in `nodes()` of others, and not in the mesh. `mesh`: connect with all whom our peers are connected to.
     `allowed`: the names of the only nodes that may connect. `auto_connect`: "always", "once" or "never", on first use.
     `discovery`: how names become addresses; by default the name service (EPMD) on each node's host.
@@ -79,7 +81,8 @@ class Node:
         hidden: bool = False,
         bind: str = "127.0.0.1",
         port: int = 0,
-        listen: bool = True,
+        listen: bool | None = None,
+        pipe: tuple[int, int] | None = None,
         unix: bool = True,
         tls: Any = None,
         discovery: Any = None,
@@ -92,13 +95,14 @@ class Node:
     ) -> None:
         self.name = node_name(name)
         self._cookie = cookie
+        self._pipe = pipe
         self._net: dict[str, Any] | None = None
         if name is not None:
             self._net = {
                 "hidden": hidden,
                 "bind": bind,
                 "port": port,
-                "listen": listen,
+                "listen": pipe is None if listen is None else listen,
                 "unix": unix,
                 "tls": tls,
                 "discovery": discovery,
@@ -111,6 +115,7 @@ class Node:
             if max_message is not None:
                 self._net["max_message"] = max_message
         self._peers: Peers | None = None
+        self._cut_off: asyncio.Future[None] | None = None  # done when the only way to other nodes is gone
         self._exit_grace = exit_grace
         self._shutdown_timeout = shutdown_timeout
         self._strict = strict
@@ -155,6 +160,12 @@ class Node:
 
                 start_rpc(node)
                 self._peers = await join(node, self._cookie, self._net)
+                if self._pipe is not None:
+                    from beampy.dist.pipe import attach, take_over
+
+                    attached = await attach(self._peers, *take_over(*self._pipe))
+                    if not self._net["listen"]:
+                        self._cut_off = attached.ended
         except BaseException:
             await self._close()
             raise
@@ -259,6 +270,35 @@ class Node:
             raise
         value: T = outcome(process)
         return value
+
+    def attach_pipe(
+        self, read_end: Any, write_end: Any, name: str | None = None, *, timeout: float = 60.0
+    ) -> Handle[str]:
+        """Connect with a node over two byte pipes, such as the stdout and stdin of its process. The node's name.
+
+        The ends are file descriptors or what has `fileno()` and `close()`; the node owns them from here on, and closes
+        them when the connection ends. `name` is the node at the other end, which was started with `pipe=(0, 1)` and
+        within `timeout` seconds; without a name, we wait for whoever proves our cookie. NotConnected says what went
+        wrong. When the pipe breaks that is the loss of a connection like any other.
+
+        >>> process = subprocess.Popen(["ssh", "box", "python", "-m", "app"], stdin=PIPE, stdout=PIPE, bufsize=0)
+        >>> await node.attach_pipe(process.stdout, process.stdin, "app@box")
+        'app@box'
+        """
+        node = self._core
+        if node.thread == threading.get_ident():
+            return Pending(self._attach_pipe(read_end, write_end, name, timeout))
+        return api.submit(self._voice(), lambda: self._attach_pipe(read_end, write_end, name, timeout), "attach_pipe")
+
+    async def _attach_pipe(self, read_end: Any, write_end: Any, name: str | None, timeout: float) -> str:
+        from beampy.dist.pipe import attach
+
+        if self._peers is None:
+            raise BeampyError(f"{self!r} is alone: give it a name, so that it can meet other nodes")
+        attached = await attach(
+            self._peers, read_end, write_end, None if name is None else node_name(name), timeout=timeout
+        )
+        return attached.node
 
     def _voice(self) -> Process:
         node = self._core

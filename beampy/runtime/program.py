@@ -98,6 +98,8 @@ async def _run_program(node: Node, main: Any, args: tuple[Any, ...]) -> Any:
         loop.add_signal_handler(signal.SIGTERM, terminate)
     try:
         await node._join()
+        if node._cut_off is not None:
+            node._cut_off.add_done_callback(lambda _: terminate())  # who started it is gone: nobody can reach it again
         if isinstance(main, type):
             return await node._run(_root, (main, args))
         return await node._run(main, args)
@@ -107,6 +109,7 @@ async def _run_program(node: Node, main: Any, args: tuple[Any, ...]) -> Any:
             return None
         raise
     finally:
+        terminated = True  # the end is under way, whoever asks for it now
         await node._close()
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.remove_signal_handler(signal.SIGTERM)

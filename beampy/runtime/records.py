@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from beampy.core.group_leader import Record, Text
 from beampy.core.request import Failed
+from beampy.otp import rpc_server
 from beampy.otp.messages import Call, Cast, Method, System
 from beampy.wire.codec import register_record
 
@@ -11,3 +13,12 @@ register_record(17, Cast)
 register_record(18, Method)
 register_record(19, System)
 register_record(20, Failed)
+register_record(21, rpc_server.Call)
+register_record(22, rpc_server.Cast)
+register_record(23, rpc_server.Cancel)
+register_record(24, rpc_server.More)
+register_record(25, rpc_server.Left)
+register_record(26, rpc_server.Unreadable)
+register_record(27, rpc_server.Ask)
+register_record(28, Text)
+register_record(29, Record)

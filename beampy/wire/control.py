@@ -6,7 +6,7 @@ RemoteProtocolError; what is longer is read as far as it is known, and an unknow
 that releases can differ. A pid of the receiver is its serial and creation, one of the sender its serial alone: the
 connection says which node, and which start of it, that is.
 
-Monitors by pid are not here: each remote call has one, so they have frames of their own (frame.py). Pure.
+Monitors are not here: each remote call has one, so they have frames of their own (frame.py). Pure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ UNLINK = 2  # … and the id
 UNLINK_ACK = 3
 EXIT = 4  # serial, creation, whether it comes over a link; the body is the reason
 DOWN = 5  # serial and creation of the watcher, the id of its ref; the body is the reason
-MONITOR_NAME = 6  # a name, the id of the sender's ref, whether it is a monitor of the ONCE kind
 SPAWN = 7  # the id of the sender's ref, options; the body is the function and its arguments
 SPAWN_REPLY = 8  # the id of the receiver's ref, the serial of the new process; 0: it failed, and the body says why
 NODES = 9  # names of the nodes that the sender is connected with
@@ -36,14 +35,6 @@ IGNORABLE = 128  # from here on: what a release that does not know it may ignore
 ONCE = 1
 
 MAX_NODES = 1024  # names in one array; a full mesh of more nodes is none that works
-
-
-class MonitorName(NamedTuple):
-    """A process there monitors whoever is registered under `name` here, under its ref of that id."""
-
-    name: str
-    ref_id: int
-    once: bool
 
 
 class Spawn(NamedTuple):
@@ -79,7 +70,6 @@ Received = (
     | UnlinkAckSignal
     | ExitSignal
     | DownSignal
-    | MonitorName
     | Spawn
     | SpawnReply
     | Nodes
@@ -187,10 +177,6 @@ def _flag(value: Any) -> bool:
     return type(value) is bool
 
 
-def _name(value: Any) -> bool:
-    return type(value) is str and 0 < len(value) <= 255
-
-
 def _node(value: Any) -> bool:
     return type(value) is str and NODE_NAME.match(value) is not None
 
@@ -209,15 +195,13 @@ SHAPES: dict[Any, tuple[Callable[[Any], bool], ...]] = {
     UNLINK_ACK: (_u64, _u32, _u64),
     EXIT: (_u64, _u32, _flag),
     DOWN: (_u64, _u32, _u64),
-    MONITOR_NAME: (_name, _u64, _flag),
     SPAWN: (_u64, _options),
     SPAWN_REPLY: (_u64, _u64),
     NODES: (_nodes,),
     LOST: (_node, _u32),
 }
-FROM_A_PROCESS = frozenset({LINK, UNLINK, UNLINK_ACK, MONITOR_NAME})
+FROM_A_PROCESS = frozenset({LINK, UNLINK, UNLINK_ACK})
 _RECORDS: dict[int, Callable[..., Received]] = {
-    MONITOR_NAME: MonitorName,
     SPAWN: Spawn,
     SPAWN_REPLY: SpawnReply,
     NODES: Nodes,

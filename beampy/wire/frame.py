@@ -62,6 +62,7 @@ REF = struct.Struct(">Q")
 ADDRESSED_REST = ADDRESSED.size - 4  # what `length` says where nothing follows the header
 MONITORED_REST = MONITORED.size - 4
 FRAGMENT_REST = FRAGMENT.size - 4
+NAMED_REST = NAMED.size - 4
 
 TICK_FRAME = PREFIX.pack(1, TICK)
 
@@ -71,14 +72,20 @@ def addressed(op: int, kind: int, creation: int, id: int, sender: int) -> bytes:
     return ADDRESSED.pack(0, op, kind, creation, id, sender)
 
 
-def named(name: str, sender: int, kind: int) -> bytes:
-    """The header of a SEND_NAME, its length still 0."""
+def name_bytes(name: str) -> bytes:
+    """A registered name as it travels. EncodeError for what is none."""
     try:
         text = name.encode()
     except UnicodeEncodeError:
         raise EncodeError("a name", "it is not Unicode text") from None
     if not 0 < len(text) <= MAX_NAME:
         raise EncodeError("a name", f"it has {len(text)} bytes of UTF-8, and 1 to {MAX_NAME} are possible")
+    return text
+
+
+def named(name: str, sender: int, kind: int) -> bytes:
+    """The header of a SEND_NAME, its length still 0."""
+    text = name_bytes(name)
     return NAMED.pack(0, SEND_NAME, kind, sender, len(text)) + text
 
 

@@ -29,9 +29,12 @@ from beampy.wire.frame import (
     GOODBYE,
     GRANT,
     KNOWN,
+    MAX_NAME,
     MAX_REST,
     MONITOR,
+    MONITORED,
     MONITORED_REST,
+    NAMED,
     PREFIX,
     REF,
     SEND_NAME,
@@ -51,6 +54,7 @@ SCRATCH_IN_BULK = 16 * 1024
 
 _unpack = ADDRESSED.unpack_from
 _unpack_ref = REF.unpack_from
+_unpack_named = NAMED.unpack_from
 _HEADER = ADDRESSED.size
 
 
@@ -75,6 +79,8 @@ class Handler(Protocol):
     ) -> object: ...
 
     def monitored(self, sender: int, creation: int, serial: int, ref: int, flags: int, /) -> object: ...
+
+    def monitored_name(self, name: str, sender: int, ref: int, flags: int, /) -> object: ...
 
     def demonitored(self, sender: int, creation: int, serial: int, ref: int, /) -> object: ...
 
@@ -185,7 +191,7 @@ class Receiving(Sending):
     def _parse(self, end: int) -> None:
         """Take in the frames in scratch[:end]; what is not whole is kept, at its front."""
         scratch, view = self._scratch, self._view
-        to_pid, to_ref = self._to_pid, self._to_ref
+        to_pid, to_ref, to_name = self._to_pid, self._to_ref, self._handler.to_name
         pos = 0
         while (left := end - pos) >= 5:
             if left >= _HEADER:
@@ -198,6 +204,15 @@ class Receiving(Sending):
                         continue
                     if op == SEND_REF:
                         to_ref(id, creation, sender, kind, view[pos + _HEADER : stop], None)
+                        pos = stop
+                        continue
+                    if op == SEND_NAME:
+                        _, _, kind, sender, size = _unpack_named(scratch, pos)
+                        body = pos + NAMED.size + size
+                        if not size > 0 or body > stop:
+                            raise RemoteProtocolError("a name that is empty or longer than its frame")
+                        name = frame.read_text(view[pos + NAMED.size : body])
+                        to_name(name, sender, kind, view[body:stop], None)
                         pos = stop
                         continue
                     if op in (MONITOR, DEMONITOR) and rest == MONITORED_REST:
@@ -246,7 +261,11 @@ class Receiving(Sending):
             self._inbox.drop()
             self._handler.goodbye(reason)
             return end
-        elif op in (MONITOR, DEMONITOR):  # the right length never comes here
+        elif op == MONITOR and MONITORED_REST < rest <= MONITORED_REST + MAX_NAME:
+            _, _, flags, _, _, sender, ref = MONITORED.unpack_from(self._scratch, pos)
+            name = frame.read_text(self._view[pos + MONITORED.size : stop])
+            self._handler.monitored_name(name, sender, ref, flags)
+        elif op in (MONITOR, DEMONITOR):  # the length of one by pid never comes here
             raise RemoteProtocolError("a monitor of the wrong length")
         else:
             self._message(op, at, stop)

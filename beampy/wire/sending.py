@@ -26,7 +26,10 @@ from beampy.wire.frame import (
     MONITOR,
     MONITORED,
     MONITORED_REST,
+    NAMED,
+    NAMED_REST,
     PREFIX,
+    SEND_NAME,
     SEND_PID,
     SEND_REF,
 )
@@ -40,6 +43,7 @@ Chunk = bytes | memoryview
 JOINED = 16 * 1024
 
 _pack = ADDRESSED.pack
+_pack_named = NAMED.pack
 
 
 class Sending:
@@ -121,6 +125,15 @@ class Sending:
         on_sent: Callable[[], object] | None = None,
     ) -> None:
         """Queue a message for whoever is registered under `name` at the peer; otherwise as `send_pid`."""
+        if not buffers and len(parts) == 1 and on_sent is None:
+            body = parts[0]
+            size = len(body)
+            text = frame.name_bytes(name)
+            if size <= JOINED and (sender not in self._held or not sender):
+                rest = NAMED_REST + len(text) + size
+                self._out += (_pack_named(rest, SEND_NAME, kind, sender, len(text)), text, body)
+                self.queued += 4 + rest
+                return
         self._post(sender, frame.named(name, sender, kind), parts, buffers, on_sent)
 
     def monitor(self, sender: int, creation: int, serial: int, ref: int, flags: int = 0) -> None:
@@ -131,6 +144,16 @@ class Sending:
         else:
             self._out.append(packed)
             self.queued += MONITORED.size
+
+    def monitor_name(self, sender: int, name: str, ref: int, flags: int = 0) -> None:
+        """Queue a monitor of whoever is registered under `name` at the peer; `demonitor` with serial 0 ends it."""
+        text = frame.name_bytes(name)
+        packed = MONITORED.pack(MONITORED_REST + len(text), MONITOR, flags, 0, 0, sender, ref) + text
+        if sender in self._held and sender:
+            self._hold(sender, packed, None)
+        else:
+            self._out.append(packed)
+            self.queued += len(packed)
 
     def demonitor(self, sender: int, creation: int, serial: int, ref: int) -> None:
         """Queue the end of a monitor."""

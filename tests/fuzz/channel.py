@@ -127,7 +127,7 @@ def seeds() -> dict[str, bytes]:
 
     to_pid = addressed(1, 0, 1, 2, 3)[4:]
     table = struct.pack(">QQQ", 30, 0, 10)
-    arrays = [(1, 9, 2), (2, 9, 2, 1), (4, 9, 2, True), (5, 9, 2, 3), (6, "name", 1, False), (7, 1, {"link": True})]
+    arrays = [(1, 9, 2), (2, 9, 2, 1), (4, 9, 2, True), (5, 9, 2, 3), (7, 1, {"link": True})]
     arrays += [(8, 1, 2), (9, ["a@h", "b@h"]), (10, "a@h", 5), (200, [1, [2.5, None, b"x"]])]
     assert {array[0] for array in arrays} >= set(SHAPES) - {3}
     one = begin(1, to_pid, 2, 10, 50)
@@ -150,6 +150,7 @@ def seeds() -> dict[str, bytes]:
             lambda c: c.monitor(1, 2, 3, 4),
             lambda c: c.send_pid(3, 2, 1, 0, [b"call"]),
             lambda c: c.demonitor(1, 2, 3, 4),
+            lambda c: c.monitor_name(1, "näme", 4, 1),
         ),
         "controls": sent(*(lambda c, array=array: c.control(3, array) for array in arrays)),
         "tick": sent(lambda c: c.tick(15.0), lambda c: c.send_pid(1, 2, 3, 0, [b""])),

@@ -29,6 +29,9 @@ class Recorder:
     def monitored(self, sender, creation, serial, ref, flags):
         self.calls.append(("monitored", sender, creation, serial, ref, flags))
 
+    def monitored_name(self, name, sender, ref, flags):
+        self.calls.append(("monitored_name", name, sender, ref, flags))
+
     def demonitored(self, sender, creation, serial, ref):
         self.calls.append(("demonitored", sender, creation, serial, ref))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beampy.errors import EncodeError, RemoteProtocolError
+from beampy.wire import frame
 from beampy.wire.channel import STALLED_AFTER
 from beampy.wire.frame import MAX_SMALL
 from beampy.wire.receiving import SCRATCH
@@ -291,3 +292,29 @@ def test_one_late_look_does_not_kill():
     for second in range(1, 5):
         assert b.tick(3600.0 + second) == "ok"
     assert b.tick(3605.0) == "stalled"
+
+
+def test_a_name_is_monitored() -> None:
+    a, b = channel(), channel(seen := Recorder())
+    a.monitor_name(7, "näme", 9, 1)
+    a.monitor_name(7, "x" * 255, 2**64 - 1)
+    move(a, b)
+    assert seen.calls == [("monitored_name", "näme", 7, 9, 1), ("monitored_name", "x" * 255, 7, 2**64 - 1, 0)]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256])
+def test_a_name_that_no_frame_holds_is_not_monitored(name: str) -> None:
+    with pytest.raises(EncodeError):
+        channel().monitor_name(7, name, 9)
+
+
+def test_a_monitored_name_that_is_too_long_is_refused() -> None:
+    packed = frame.MONITORED.pack(frame.MONITORED_REST + 256, frame.MONITOR, 0, 0, 0, 7, 9) + b"x" * 256
+    with pytest.raises(RemoteProtocolError, match="length"):
+        channel().feed(packed)
+
+
+def test_a_name_longer_than_its_frame_is_refused() -> None:
+    packed = frame.NAMED.pack(frame.NAMED_REST + 12, frame.SEND_NAME, 0, 7, 13) + b"x" * 12
+    with pytest.raises(RemoteProtocolError, match="longer than its frame"):
+        channel().feed(packed)

@@ -67,7 +67,6 @@ def test_a_pid_of_an_earlier_start_stays_one():
 
 
 RECORDS = [
-    ((control.MONITOR_NAME, "name", 5, True), 7, control.MonitorName("name", 5, True)),
     ((control.SPAWN, 5, {"link": True}), 7, control.Spawn(5, {"link": True})),
     ((control.SPAWN_REPLY, 5, 0), 0, control.SpawnReply(5, 0)),
     ((control.SPAWN_REPLY, 5, 12), 12, control.SpawnReply(5, 12)),
@@ -101,7 +100,7 @@ def test_an_unknown_code_is_an_error(code):
 
 @pytest.mark.parametrize("code", sorted(control.FROM_A_PROCESS))
 def test_some_come_from_a_process(code):
-    args = {control.LINK: [1, 9, 2], control.MONITOR_NAME: [6, "n", 1, False]}.get(code, [code, 9, 2, 3])
+    args = {control.LINK: [1, 9, 2]}.get(code, [code, 9, 2, 3])
     assert from_control(7, args, own, theirs)
     with pytest.raises(RemoteProtocolError):
         from_control(0, args, own, theirs)
@@ -121,9 +120,6 @@ def test_some_come_from_a_process(code):
         [control.UNLINK, 9, 2, None],
         [control.EXIT, 9, 2, 1],
         [control.DOWN, 9, 2],
-        [control.MONITOR_NAME, "", 5, True],
-        [control.MONITOR_NAME, "x" * 256, 5, True],
-        [control.MONITOR_NAME, b"x", 5, True],
         [control.SPAWN, 5, []],
         [control.SPAWN, 5, {b"k": 1}],
         [control.SPAWN_REPLY, 5, None],

@@ -88,7 +88,7 @@ MALFORMED = {
     "control beyond": rest(4, NAME + struct.pack(">H", 5) + b"\x93\x01\x02\x03"),
     "empty control": rest(4, NAME + struct.pack(">H", 0)),
     "short monitor": rest(5, bytes(28)),
-    "long monitor": rest(5, bytes(30)),
+    "long monitor": rest(5, bytes(29 + 256)),
     "long tick": rest(7, b"x"),
     "short grant": rest(8, bytes(3)),
     "short fragment": rest(10, bytes(3)),
