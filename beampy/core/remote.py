@@ -8,7 +8,7 @@ from beampy.core.signals import NOCONNECTION, DownSignal, ExitSignal, LinkSignal
 from beampy.errors import NotConnected
 
 if TYPE_CHECKING:
-    from beampy.core.ids import Pid
+    from beampy.core.ids import Pid, Ref
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
     from beampy.handle import Handle
@@ -26,6 +26,9 @@ class Remote(Protocol):
 
     def signal(self, signal: Signal) -> None:
         """Take a signal to a process elsewhere."""
+
+    def ask(self, asker: Pid, to: Pid | tuple[str, str], ref: Ref) -> None:
+        """Monitor `to`, elsewhere, for a request of `asker`: until the first message to `ref`, or its Down."""
 
     def spawn(
         self, process: Process, node: str, fn: Any, args: tuple[Any, ...], options: dict[str, Any]
@@ -63,6 +66,10 @@ class Alone:
             self.node.route_signal(ExitSignal(signal.to, signal.sender, NOCONNECTION, True))
         elif isinstance(signal, MonitorSignal):
             self.node.route_signal(DownSignal(signal.sender, signal.ref, NOCONNECTION, None))
+
+    def ask(self, asker: Pid, to: Pid | tuple[str, str], ref: Ref) -> None:
+        """There is nobody to ask."""
+        self.node.route_signal(DownSignal(asker, ref, NOCONNECTION, None))
 
     def spawn(
         self, process: Process, node: str, fn: Any, args: tuple[Any, ...], options: dict[str, Any]

@@ -20,7 +20,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beampy.core.ids import Pid, Ref, is_destination
-from beampy.core.signals import NOCONNECTION, NOPROC, Crash, DemonitorSignal, MonitorSignal
+from beampy.core.signals import NOCONNECTION, NOPROC, Crash, DemonitorSignal
 from beampy.core.unread import NeedsThread, Unread
 from beampy.errors import (
     BadDestination,
@@ -86,7 +86,7 @@ class Request(Handle[Any]):
         elif target is None and (to := node.elsewhere(dest)) is not None:
             self.to = self.far = to
             node.exported[ref.id] = ref
-            node.remote.signal(MonitorSignal(process.pid, to, ref))
+            node.remote.ask(process.pid, to, ref)
             if self._state != WAITING:
                 return  # there is no way to that node
         else:

@@ -43,9 +43,11 @@ class Discovery(Protocol):
 
     async def lookup(self, node: str) -> list[Address]:
         """Where `node` may be reached, at least one address. UnknownNode when that is nowhere."""
+        ...
 
     async def names(self, host: str) -> dict[str, int]:
         """The nodes known on a host: the part of their names before the @ → port. NotConnected."""
+        ...
 
     async def stop(self) -> None:
         """Take back what `start` did."""

@@ -63,10 +63,12 @@ class Incoming:
         ref = self.node.exported.get(id)
         if ref is None or creation != self.creation:
             return
+        holder = ref._holder
         monitoring = self.peer.ties.monitors.get(id)
         if monitoring is not None and monitoring.once:
             del self.peer.ties.monitors[id]  # they have taken it off when they answered
-        holder = ref._holder
+            if holder is not None:
+                holder.far = None
         if holder is not None:
             holder.take_message(ref, self.reader.arrived(kind, body, buffers, sender))
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from beampy.core.ids import Pid, Ref
 from beampy.core.links import ACTIVE
-from beampy.core.process import Process
 from beampy.core.signals import (
     NOCONNECTION,
     NOPROC,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from beampy.core.process import Process
     from beampy.core.signals import Signal
     from beampy.dist.connection import Connection
     from beampy.dist.peers import Peers
@@ -145,15 +145,9 @@ class Peer:
                 return
         ties = self.ties
         if isinstance(signal, MonitorSignal):
-            holder = signal.ref._holder
-            once = holder is not None and not isinstance(holder, Process)
-            ties.monitors[signal.ref.id] = Monitoring(signal.ref, signal.sender, once)
-            flags = control.ONCE if once else 0
-            if isinstance(signal.to, Pid):
-                channel.monitor(signal.sender.serial, signal.to.creation, signal.to.serial, signal.ref.id, flags)
-            else:
-                channel.monitor_name(signal.sender.serial, signal.to[0], signal.ref.id, flags)
-        elif isinstance(signal, DemonitorSignal):
+            self.watch(signal.sender, signal.to, signal.ref, False)
+            return
+        if isinstance(signal, DemonitorSignal):
             if ties.monitors.pop(signal.ref.id, None) is None:
                 return
             serial, creation = (signal.to.serial, signal.to.creation) if isinstance(signal.to, Pid) else (0, 0)
@@ -181,6 +175,19 @@ class Peer:
                 channel.control(sender, args, kind, parts, buffers, sent)
             else:
                 channel.control(sender, args)
+        self.wrote(None)
+
+    def watch(self, watcher: Pid, target: Any, ref: Ref, once: bool) -> None:
+        """Monitor a process there. With `once` the first message to `ref` ends it."""
+        channel = self.channel or self.ready_for_signals()
+        if channel is None:
+            self.unreachable(MonitorSignal(watcher, target, ref))
+            return
+        self.ties.monitors[ref.id] = Monitoring(ref, watcher, once)
+        if target.__class__ is tuple:
+            channel.monitor_name(watcher.serial, target[0], ref.id, control.ONCE if once else 0)
+        else:
+            channel.monitor(watcher.serial, target.creation, target.serial, ref.id, control.ONCE if once else 0)
         self.wrote(None)
 
     def ready_for_signals(self) -> Channel | None:

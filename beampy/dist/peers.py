@@ -8,7 +8,6 @@ message (peer.py, incoming.py).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from contextvars import Context, copy_context
@@ -36,6 +35,7 @@ from beampy.wire.handshake import Peer as Who
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from beampy.core.ids import Ref
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
     from beampy.core.signals import Signal
@@ -48,6 +48,8 @@ FEATURES = frozenset({"bulk", "credit"})
 TICK_EVERY = 1.0  # seconds between two looks at all connections, at most; the channel decides whether a tick is due
 LOOKS = 8  # in one tick time, at least, so that its quarters are kept
 CLOSE_TIME = 1.0  # seconds that connections have to send what was written when the node stops
+LOOK_AGAIN = 0.01  # seconds between two looks whether all has been written
+KNOWN = 1024  # nodes that are down and still remembered, at least: names come and go, and nobody says which come back
 WINDOW = 8 * 1024 * 1024  # bytes of bulk under way; see wire/channel.py
 
 
@@ -69,6 +71,7 @@ class Peers:
         self.scheduler = node.scheduler
         self.options = options
         self.table: dict[str, Peer] = {}
+        self._most = KNOWN  # records, before those of nodes that are down are dropped
         self.half_open: dict[Connection, None] = {}
         self.connections: set[Connection] = set()
         self.pool = Pool()
@@ -100,6 +103,7 @@ class Peers:
         attempts = [peer.attempt for peer in self.table.values() if peer.attempt is not None]
         for attempt in attempts:
             attempt.cancel()
+        await self._sent()
         for peer in list(self.table.values()):
             if peer.channel is not None and peer.connection is not None:
                 peer.channel.goodbye("shutdown")
@@ -111,11 +115,21 @@ class Peers:
             await asyncio.wait({self._empty}, timeout=CLOSE_TIME)
         for connection in [*self.half_open, *self.connections]:
             connection.fail(NotConnected(self.node.name, "the node has stopped"))
-        for peer in self.table.values():
+        for peer in list(self.table.values()):
             if peer.state != "down" or peer.channel is not None:
                 peer.end("shutdown")
+            stopped = NotConnected(peer.name, "this node is stopping")
+            peer.tell_waiters(lambda future, why=stopped: future.set_exception(why))  # type: ignore[misc]
         if attempts:
             await asyncio.gather(*attempts, return_exceptions=True)
+
+    async def _sent(self) -> None:
+        """Wait until all that is queued is written, which a goodbye would drop; CLOSE_TIME at most."""
+        end = self.loop.time() + CLOSE_TIME
+        while self.loop.time() < end and any(
+            peer.channel.queued for peer in self.table.values() if peer.channel is not None and peer.connection is not None
+        ):
+            await asyncio.sleep(LOOK_AGAIN)
 
     # what core asks for (core/remote.py)
 
@@ -128,6 +142,11 @@ class Peers:
         """A signal to a process elsewhere."""
         to = signal.to
         self.peer(to.node if isinstance(to, Pid) else to[1]).signal(signal)
+
+    def ask(self, asker: Pid, to: Pid | tuple[str, str], ref: Ref) -> None:
+        """The monitor of a request; on the way of each call, so it is no signal object."""
+        name = to[1] if to.__class__ is tuple else to.node  # type: ignore[union-attr]
+        (self.table.get(name) or self.peer(name)).watch(asker, to, ref, True)
 
     def spawn(self, process: Process, node: str, fn: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Spawning:
         """A process started on another node."""
@@ -201,8 +220,18 @@ class Peers:
         """The record of a node, made at its first mention."""
         peer = self.table.get(name)
         if peer is None:
+            if len(self.table) >= self._most:
+                self._forget()
             peer = self.table[name] = Peer(self, name)
         return peer
+
+    def _forget(self) -> None:
+        """Drop the records of nodes that are down, but for what `auto_connect="once"` has to remember."""
+        once = self.options.auto_connect == "once"
+        for name, peer in list(self.table.items()):
+            if peer.state == "down" and peer.channel is None and not peer.waiters and not (once and peer.was_up):
+                del self.table[name]
+        self._most = max(KNOWN, 2 * len(self.table))
 
     def may_connect(self, peer: Peer) -> bool:
         """Whether the use of a node that is down connects to it."""
@@ -362,7 +391,9 @@ class Peers:
         creation = peer.creation
         log.info("lost %s: %s", peer.name, reason)
         peer.end(reason)
-        if self.options.mesh and not peer.hidden and not self.identity.hidden and not self.stopping:
+        # Who says goodbye tells the others itself, or leaves them too.
+        meshed = self.options.mesh and not peer.hidden and not self.identity.hidden
+        if meshed and not self.stopping and not peer.said_goodbye:
             for other in self.table.values():
                 if other.state == "up" and not other.hidden and other.channel is not None:
                     other.channel.control(0, control.lost(peer.name, creation))

@@ -51,6 +51,9 @@ class Wire:
     def signal(self, signal: Any) -> None:
         self.signals.append(signal)
 
+    def ask(self, asker: Any, to: Any, ref: Any) -> None:
+        self.signals.append(("ask", asker, to, ref))
+
 
 # identities
 
