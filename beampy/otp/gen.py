@@ -195,14 +195,18 @@ async def start(
     link: bool = False,
     name: Name | None = None,
     timeout: float | None = None,
+    node: str | None = None,
 ) -> Pid:
-    """Start a behaviour and wait until its init is done. Its pid.
+    """Start a behaviour, here or on `node`, and wait until its init is done. Its pid.
 
     Raises AlreadyStarted (the name is taken), StartFailed with init's reason, StartIgnored, or StartTimeout
     after `timeout` seconds (the process is killed then). A start that fails leaves no link behind, so the
-    starter decides what it means; in OTP the link would end it.
+    starter decides what it means; in OTP the link would end it. NotConnected and NodeDown, for another node.
     """
-    pid = api.spawn(_born, what, api.self(), link, name, loop, args, link=link)
+    if node is None:
+        pid = api.spawn(_born, what, api.self(), link, name, loop, args, link=link)
+    else:
+        pid = await api.spawn(_born, what, api.self(), link, name, loop, args, link=link, node=node)
     pending = api.request(pid, timeout)
     api.send(pid, Begin(pending.ref))
     try:

@@ -127,16 +127,21 @@ class Server(Supervised):
     # starting
 
     @classmethod
-    def start(cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Self]:
-        """Start it, with no link. A client; `timeout` in seconds is for the constructor and init."""
-        return _start(cls, args, kwargs, name, timeout, link=False)
+    def start(
+        cls, *args: Any, name: Name | None = None, timeout: float | None = None, node: str | None = None, **kwargs: Any
+    ) -> Handle[Self]:
+        """Start it, with no link. A client; `timeout` in seconds is for the constructor and init.
+
+        With `node` it runs there: the class must be importable on both nodes.
+        """
+        return _start(cls, args, kwargs, name, timeout, node, link=False)
 
     @classmethod
     def start_link(
-        cls, *args: Any, name: Name | None = None, timeout: float | None = None, **kwargs: Any
+        cls, *args: Any, name: Name | None = None, timeout: float | None = None, node: str | None = None, **kwargs: Any
     ) -> Handle[Self]:
         """Start it, linked with the current process, which becomes its parent. A client."""
-        return _start(cls, args, kwargs, name, timeout, link=True)
+        return _start(cls, args, kwargs, name, timeout, node, link=True)
 
     @classmethod
     def client(cls, dest: Any) -> Self:
@@ -166,10 +171,11 @@ async def _start(
     kwargs: dict[str, Any],
     name: Name | None,
     timeout: float | None,
+    node: str | None,
     *,
     link: bool,
 ) -> Any:
-    pid = await gen.start(_live, cls, args, kwargs, what=cls.__name__, link=link, name=name, timeout=timeout)
+    pid = await gen.start(_live, cls, args, kwargs, what=cls.__name__, link=link, name=name, timeout=timeout, node=node)
     return make_client(cls, pid)
 
 

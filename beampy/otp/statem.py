@@ -170,17 +170,27 @@ class StateMachine(Supervised):
 
     @classmethod
     def start(
-        cls, *args: Any, name: gen.Name | None = None, timeout: float | None = None, **kwargs: Any
+        cls,
+        *args: Any,
+        name: gen.Name | None = None,
+        timeout: float | None = None,
+        node: str | None = None,
+        **kwargs: Any,
     ) -> Handle[Client]:
         """Start it, with no link. A client; `timeout` in seconds is for the constructor and init."""
-        return _start(cls, args, kwargs, name, timeout, link=False)
+        return _start(cls, args, kwargs, name, timeout, node, link=False)
 
     @classmethod
     def start_link(
-        cls, *args: Any, name: gen.Name | None = None, timeout: float | None = None, **kwargs: Any
+        cls,
+        *args: Any,
+        name: gen.Name | None = None,
+        timeout: float | None = None,
+        node: str | None = None,
+        **kwargs: Any,
     ) -> Handle[Client]:
         """Start it, linked with the current process, which becomes its parent. A client."""
-        return _start(cls, args, kwargs, name, timeout, link=True)
+        return _start(cls, args, kwargs, name, timeout, node, link=True)
 
     @classmethod
     def client(cls, dest: Any) -> Client:
@@ -208,8 +218,9 @@ async def _start(
     kwargs: dict[str, Any],
     name: gen.Name | None,
     timeout: float | None,
+    node: str | None,
     *,
     link: bool,
 ) -> Client:
-    pid = await gen.start(live, cls, args, kwargs, what=cls.__name__, link=link, name=name, timeout=timeout)
+    pid = await gen.start(live, cls, args, kwargs, what=cls.__name__, link=link, name=name, timeout=timeout, node=node)
     return Client(cls, pid)

@@ -65,21 +65,31 @@ class AnySupervisor(Supervised):
 
     @classmethod
     def start(
-        cls, *args: Any, name: gen.Name | None = None, timeout: float | None = None, **kwargs: Any
+        cls,
+        *args: Any,
+        name: gen.Name | None = None,
+        timeout: float | None = None,
+        node: str | None = None,
+        **kwargs: Any,
     ) -> Handle[Self]:
         """Start it, with no link. A client; `timeout`, in seconds, is for all its children to start as well."""
-        return _start(cls, args, kwargs, name, timeout, link=False)
+        return _start(cls, args, kwargs, name, timeout, node, link=False)
 
     @classmethod
     def start_link(
-        cls, *args: Any, name: gen.Name | None = None, timeout: float | None = None, **kwargs: Any
+        cls,
+        *args: Any,
+        name: gen.Name | None = None,
+        timeout: float | None = None,
+        node: str | None = None,
+        **kwargs: Any,
     ) -> Handle[Self]:
         """Start it, linked with the current process, which becomes its parent. A client.
 
         Raises BadSpec; StartFailed, with the reason ("shutdown", ("failed_to_start_child", id, reason)) when a
         child did not come up, after those before it were stopped again; AlreadyStarted; StartTimeout; StartIgnored.
         """
-        return _start(cls, args, kwargs, name, timeout, link=True)
+        return _start(cls, args, kwargs, name, timeout, node, link=True)
 
     @classmethod
     def client(cls, dest: Any) -> Self:
@@ -104,10 +114,19 @@ class AnySupervisor(Supervised):
 
 @api.timed
 async def _start(
-    cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: gen.Name | None, timeout: float | None, *, link: bool
+    cls: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    name: gen.Name | None,
+    timeout: float | None,
+    node: str | None,
+    *,
+    link: bool,
 ) -> Any:
     try:
-        pid = await gen.start(_live, cls, args, kwargs, name, what=cls.__name__, link=link, name=name, timeout=timeout)
+        pid = await gen.start(
+            _live, cls, args, kwargs, name, what=cls.__name__, link=link, name=name, timeout=timeout, node=node
+        )
     except StartFailed as failed:
         reason = failed.reason
         if isinstance(reason, Crash) and reason.type == f"{BadSpec.__module__}.{BadSpec.__qualname__}":
