@@ -408,7 +408,7 @@ class Registration:
             try:
                 await self._register()
                 break
-            except NameInUse:
+            except (NameInUse, ConnectionResetError):  # the latter: the name service has just died
                 if asyncio.get_running_loop().time() >= stale_until:
                     raise
                 await asyncio.sleep(STALE / 5)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from beampy.dist.address import ANYWHERE, Address, encode_extra, here
 from beampy.dist.connection import Connection
 from beampy.dist.discovery import EpmdDiscovery
-from beampy.dist.trust import private_directory
+from beampy.dist.trust import private_directory, remove_dead_sockets
 from beampy.errors import NotConnected
 
 if TYPE_CHECKING:
@@ -47,13 +47,16 @@ class Listeners:
                 await self._listen_unix()
             port = options.port or self.discovery.fixed_port(name) or 0
             secure = self.peers.secure(options.bind)
-            server = await self.peers.loop.create_server(
-                lambda: Connection(self.peers, None),
-                options.bind,
-                port,
-                ssl=self.peers.tls.server if secure else None,
-                backlog=BACKLOG,
-            )
+            try:
+                server = await self.peers.loop.create_server(
+                    lambda: Connection(self.peers, None),
+                    options.bind,
+                    port,
+                    ssl=self.peers.tls.server if secure else None,
+                    backlog=BACKLOG,
+                )
+            except OSError as error:
+                raise OSError(error.errno, f"{name} cannot listen on {options.bind}:{port}: {_why(error)}") from error
             self.servers.append(server)
             self.port = server.sockets[0].getsockname()[1]
             place = here()
@@ -73,6 +76,7 @@ class Listeners:
         directory = private_directory()
         if directory is None:
             return
+        remove_dead_sockets(directory)
         path = str(directory / f"{key}.sock")
         server = await self.peers.loop.create_unix_server(lambda: Connection(self.peers, None), path, backlog=BACKLOG)
         self.servers.append(server)
@@ -91,3 +95,7 @@ class Listeners:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
             self.path = None
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)

@@ -63,7 +63,8 @@ class Peer:
         self.incoming: Any = None  # the handler of the channel
         self.ties = Ties()
         self.spawns: dict[int, Spawning] = {}
-        self.parking = Parking.place()
+        self.parking = Parking.place()  # who wrote more small frames than are sent
+        self.bulk_parking = Parking.place()  # who wrote a large message that is not sent yet
         self.attempt: asyncio.Task[None] | None = None
         self.waiters: list[asyncio.Future[None]] = []
         self.stalled = False
@@ -72,8 +73,11 @@ class Peer:
 
     # sending
 
-    def ready(self) -> Channel | None:
-        """Where to write: the open channel, or that of a connection on its way. None where none is to be made."""
+    def ready(self, sender: int) -> Channel | None:
+        """Where to write: the open channel, or that of a connection on its way. None where none is to be made.
+
+        PeerBusy for who has written far too much without ever waiting.
+        """
         channel = self.channel
         if channel is None:
             if not self.peers.may_connect(self):
@@ -81,12 +85,14 @@ class Peer:
             channel = self.channel = self.peers.new_channel(self)
             self.peers.connect_soon(self)
         elif channel.queued > self.peers.options.cap:
-            raise PeerBusy(self.name, self.peers.options.cap)
+            small = channel.queued - channel.bulk
+            if small > self.peers.options.cap or channel.is_behind(sender):
+                raise PeerBusy(self.name, self.peers.options.cap)
         return channel
 
     def send(self, sender: Process, dest: Any, message: Any) -> None:
         """A message to a pid, a ref, or a name there. EncodeError, PeerBusy."""
-        channel = self.ready()
+        channel = self.ready(sender.pid.serial)
         if channel is None:
             return
         kind, parts, buffers = self.peers.encoder.encode(message)
@@ -118,16 +124,29 @@ class Peer:
         if connection is not None and not connection.armed:
             connection.arm()
         if channel is not None and channel.queued > self.peers.options.high:
-            if not self.parking.busy:
-                self.parking.stop()
-                self.node.event("busy", self.node.voice.pid, (self.name, channel.queued))
-            if sender is not None:
-                sender.park(self.parking)
+            self._busy(channel, sender)
+
+    def _busy(self, channel: Channel, sender: Process | None) -> None:
+        """Much waits: who adds to it stops at its next await. A large message of another process stops nobody else."""
+        if channel.queued - channel.bulk > self.peers.options.high:
+            place = self.parking
+        elif sender is not None and channel.is_behind(sender.pid.serial):
+            place = self.bulk_parking
+        else:
+            return
+        if not place.busy:
+            place.stop()
+            self.node.event("busy", self.node.voice.pid, (self.name, channel.queued))
+        if sender is not None:
+            sender.park(place)
 
     def wrote_out(self) -> None:
         """The connection has given what it had to the transport."""
-        if self.parking.busy and (self.channel is None or self.channel.queued <= self.peers.options.low):
+        channel, low = self.channel, self.peers.options.low
+        if self.parking.busy and (channel is None or channel.queued - channel.bulk <= low):
             self.parking.go()
+        if self.bulk_parking.busy and (channel is None or channel.bulk <= low):
+            self.bulk_parking.go()
 
     # signals
 
@@ -241,8 +260,9 @@ class Peer:
             self.peers.watch.down(self.name, self.hidden, reason)
         else:
             self.peers.watch.gone(self.name, NOCONNECTION)
-        if self.parking.busy:
-            self.parking.go()
+        for place in (self.parking, self.bulk_parking):
+            if place.busy:
+                place.go()
 
     def is_up(self, creation: int, hidden: bool) -> None:
         """A connection is there. What was linked before, and belongs to an earlier start of the node, is dead."""

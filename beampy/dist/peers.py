@@ -250,11 +250,11 @@ class Peers:
             now=self.loop.time(),
         )
 
-    def snapshot(self, buffers: Sequence[memoryview]) -> tuple[list[Any], Callable[[], object] | None]:
+    def snapshot(self, buffers: Sequence[Any]) -> tuple[list[Any], Callable[[], object] | None]:
         """The buffers of a message as they are now: what may still be written to is copied, into used memory."""
         kept: list[Any] = []
         for view in buffers:
-            if view.readonly:
+            if type(view) is bytes or view.readonly:
                 kept.append(view)
             else:
                 room = memoryview(self.pool.take(view.nbytes))[: view.nbytes]

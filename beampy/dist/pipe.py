@@ -173,8 +173,11 @@ class PipeTransport(asyncio.Transport):
         """Make the ends non-blocking, and large. ValueError for what is no pipe."""
         for fd in (self._read_fd, self._write_fd):
             mode = os.fstat(fd).st_mode
-            if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)):
-                raise ValueError(f"file descriptor {fd} is neither a pipe nor a socket: no node can be behind it")
+            if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+                what = "a terminal" if os.isatty(fd) else "a file"
+                raise ValueError(
+                    f"file descriptor {fd} is {what}, and neither a pipe nor a socket: no node is behind it"
+                )
             os.set_blocking(fd, False)
             with contextlib.suppress(OSError):  # no pipe, not Linux, or more pipes than a user may have of that size
                 fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE)

@@ -36,7 +36,7 @@ class Spawning(Request):
         self.dest = peer.name
         self.ref = process.node.new_ref()
         body = peer.peers.encoder.encode((fn, args))
-        channel = peer.ready()
+        channel = peer.ready(process.pid.serial)
         if channel is None:
             self._fail(NodeDown(peer.name))
             return

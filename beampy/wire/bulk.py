@@ -23,11 +23,15 @@ from beampy.wire.frame import (
     MAX_STREAMS,
     read_header,
 )
+from beampy.wire.fresh import fresh_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from beampy.wire.buffers import Pool
+
+# In the table of sizes: this buffer is a bytes object, and the receiver makes it one.
+IMMUTABLE = 1 << 63
 
 
 class Outgoing:
@@ -54,7 +58,7 @@ class Outgoing:
             parts = (b"".join(parts),)
         pieces = [memoryview(part) for part in parts if len(part)]
         if buffers:
-            sizes = [buffer.nbytes for buffer in buffers]
+            sizes = [buffer.nbytes | (IMMUTABLE if type(buffer.obj) is bytes else 0) for buffer in buffers]
             pieces.insert(0, memoryview(struct.pack(f">{len(sizes)}Q", *sizes)))
             pieces += [buffer for buffer in buffers if buffer.nbytes]
         self.left = sum(piece.nbytes for piece in pieces)
@@ -186,7 +190,7 @@ class Incoming:
         self.method = method
         self.total = total
         self.body = memoryview(b"")
-        self.buffers: list[memoryview] = []
+        self.buffers: list[memoryview | bytes] = []
         self.view = self.body
         self.off = 0
         self._segments: Iterator[memoryview] = iter(())
@@ -211,16 +215,24 @@ class Incoming:
             table = bytearray(8 * count)
             yield memoryview(table)
             sizes = struct.unpack(f">{count}Q", table)
-        if in_band + sum(sizes) != self.total:
+        if in_band + sum(size & ~IMMUTABLE for size in sizes) != self.total:
             raise RemoteProtocolError("a bulk message whose sizes do not add up")
         if in_band:
             self.body = memoryview(pool.take(in_band))[:in_band]
             yield self.body
-        for size in sizes:
-            buffer = memoryview(pool.take(size))[:size]
-            self.buffers.append(buffer)
+        for entry in sizes:
+            size = entry & ~IMMUTABLE
+            made = fresh_bytes(size) if entry != size else None
+            if made is None:
+                buffer = memoryview(pool.take(size))[:size]
+                self.buffers.append(buffer)
+            else:
+                self.buffers.append(made[0])
+                buffer = made[1]
             if size:
                 yield buffer
+            if made is None and entry != size:
+                self.buffers[-1] = bytes(buffer)
 
     def deliver(self) -> None:
         """Hand it on. Nothing here keeps its memory."""

@@ -43,6 +43,7 @@ PLAIN = 0
 # whether the record begins with a reference and a pid of the sender's, as every call does: two numbers, then.
 FOREIGN = 1
 ADDRESSED = 64
+BINBYTES, NEXT_BUFFER = b"B", b"\x97"  # pickle's opcodes: a length and bytes; the next buffer, whatever it is
 JOINED = 16 * 1024  # bytes that are copied into one piece with the prologue: cheaper than a piece of its own
 PROTOCOL = 5  # out-of-band buffers; Python 3.8 and later read it
 OUT_OF_BAND = 16 * 1024  # bytes from which a buffer travels beside the body: a copy of less costs under 1 µs
@@ -141,6 +142,7 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
     """One pickler that is used again and again, all that it writes to, and the function that uses it."""
     parts: list[Any] = []
     buffers: list[memoryview] = []
+    marks: list[int] = []  # how many parts there were when each buffer was put beside them
     # Every object that is no plain data, in the order of writing: a body with one is foreign, and where something
     # fails, the last one is to blame.
     trail: list[Any] = []
@@ -154,6 +156,7 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
         if view.nbytes < OUT_OF_BAND:
             return True
         buffers.append(view)
+        marks.append(len(parts))
         return False
 
     pickler = _Pickler(_Sink(parts.append), PROTOCOL, buffer_callback=beside)
@@ -197,7 +200,7 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
                 joined = [PROLOGUE + body] if len(body) <= JOINED else [PROLOGUE, body]
                 return kind, joined, buffers[:] if buffers else []
             # Large payloads are parts of their own, and a bytearray's is the bytearray itself.
-            return kind, [PROLOGUE, *[p if type(p) is bytes else bytes(p) for p in parts]], buffers[:]
+            return kind, *_beside(parts, buffers, marks)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever a __reduce__ raises
@@ -208,11 +211,37 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
                 trail.clear()
             if buffers:
                 buffers.clear()
+                marks.clear()
             if parts:
                 parts.clear()
             busy = False
 
     return encode
+
+
+def _beside(parts: list[Any], buffers: list[memoryview], marks: list[int]) -> tuple[list[bytes], list[Any]]:
+    """The parts and buffers of a body that has large payloads: what is bytes goes beside it, uncopied, as a buffer.
+
+    A pickler writes a large payload as a part of its own, and its opcode and length as the end of the one before.
+    """
+    body: list[bytes] = [PROLOGUE]
+    beside: list[Any] = []
+    taken = 0
+    for at, part in enumerate(parts):
+        while taken < len(marks) and marks[taken] < at:
+            beside.append(buffers[taken])
+            taken += 1
+        if type(part) is not bytes:  # a bytearray's is the bytearray itself
+            body.append(bytes(part))
+        elif OUT_OF_BAND <= len(part) < 1 << 32 and body[-1].endswith(BINBYTES + len(part).to_bytes(4, "little")):
+            body[-1] = body[-1][:-5] + NEXT_BUFFER
+            beside.append(part)
+        else:
+            body.append(part)
+    beside += buffers[taken:]
+    if sum(map(len, body)) <= JOINED:
+        body = [b"".join(body)]
+    return body, beside
 
 
 def _override(encoder: Encoder, trail: list[Any]) -> Callable[[Any], Any]:

@@ -64,17 +64,7 @@ class Lost(NamedTuple):
     creation: int
 
 
-Received = (
-    LinkSignal
-    | UnlinkSignal
-    | UnlinkAckSignal
-    | ExitSignal
-    | DownSignal
-    | Spawn
-    | SpawnReply
-    | Nodes
-    | Lost
-)
+Received = LinkSignal | UnlinkSignal | UnlinkAckSignal | ExitSignal | DownSignal | Spawn | SpawnReply | Nodes | Lost
 
 
 def to_control(

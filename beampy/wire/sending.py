@@ -47,9 +47,13 @@ _pack_named = NAMED.pack
 
 
 class Sending:
-    """What waits to be sent. `queued` counts the bytes that `take` has not handed out."""
+    """What waits to be sent.
 
-    __slots__ = ("_due", "_held", "_leaving", "_max_message", "_out", "_outbox", "_sealed", "_wrote", "queued")
+    `queued` counts the bytes that `take` has not handed out; `bulk` those of them that are messages in pieces, and what
+    waits behind them.
+    """
+
+    __slots__ = ("_due", "_held", "_leaving", "_max_message", "_out", "_outbox", "_sealed", "_wrote", "bulk", "queued")
 
     def __init__(self, window: int, fragment: int, max_message: int) -> None:
         if not 0 < fragment <= MAX_FRAGMENT:
@@ -57,6 +61,7 @@ class Sending:
         if not 4 * fragment <= window <= 0xFFFFFFFF:
             raise ValueError(f"window: 4 fragments to 4 GiB, not {window} bytes")
         self.queued = 0
+        self.bulk = 0
         self._out: list[Any] = []  # pieces of small frames
         self._sealed: list[Chunk] = []  # chunks before them
         self._due: list[Callable[[], object]] = []
@@ -207,6 +212,7 @@ class Sending:
         message = Outgoing(sender, header, parts, in_band, views, size, on_sent)
         if not self._leaving:
             self.queued += message.left
+            self.bulk += message.left
             self._outbox.add(message)
         elif on_sent is not None:
             self._due.append(on_sent)
@@ -245,6 +251,11 @@ class Sending:
         """Keep a small frame back: its sender has an unfinished message."""
         self._held[sender].append((packed, on_sent))
         self.queued += len(packed)
+        self.bulk += len(packed)
+
+    def is_behind(self, sender: int) -> bool:
+        """Whether a sender has an unfinished message in pieces, which holds back what else it sends."""
+        return sender in self._held
 
     def take(self, limit: int) -> tuple[list[Chunk], list[Callable[[], object]]]:
         """What to write now, and what to call once it is written: (chunks, due).
@@ -267,7 +278,9 @@ class Sending:
             chunks.append(small)
         due, self._due = self._due, []
         if self._held and limit > 0:
-            taken += self._outbox.take(chunks, due, max(1, limit - taken))  # a little of it in any case
+            bulk = self._outbox.take(chunks, due, max(1, limit - taken))  # a little of it in any case
+            self.bulk -= bulk
+            taken += bulk
         self.queued -= taken
         if chunks:
             self._wrote = True
@@ -276,4 +289,5 @@ class Sending:
     def _drop_bulk(self) -> None:
         """Forget messages in pieces and what waits behind them; their `on_sent` are due."""
         self._due += self._outbox.drop()
+        self.bulk = 0
         self.queued = sum(map(len, self._out)) + sum(map(len, self._sealed))

@@ -18,6 +18,7 @@ PURE = (
     "beampy.otp.child",
     "beampy.otp.strategy",
     "beampy.wire.buffers",
+    "beampy.wire.fresh",
     "beampy.wire.control",
 )
 NAMES = {

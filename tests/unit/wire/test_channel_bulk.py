@@ -203,8 +203,8 @@ def test_received_bulk_is_the_handlers_own_and_pooled_memory_comes_back():
 
     pool = Pool()
     a, b = channel(), channel(Keeper(), pool=pool)
-    a.send_pid(1, 1, 1, 0, [BIG], [b"y" * SMALLEST * 2])
-    a.send_pid(1, 1, 1, 0, [BIG], [b"z" * SMALLEST * 2])
+    a.send_pid(1, 1, 1, 0, [BIG], [bytearray(b"y" * SMALLEST * 2)])
+    a.send_pid(1, 1, 1, 0, [BIG], [bytearray(b"z" * SMALLEST * 2)])
     move(a, b)
     (body, (one,)), (_, (two,)) = kept
     assert (bytes(body), bytes(one), bytes(two)) == (BIG, b"y" * SMALLEST * 2, b"z" * SMALLEST * 2)
@@ -213,9 +213,29 @@ def test_received_bulk_is_the_handlers_own_and_pooled_memory_comes_back():
     memory = id(one.obj)
     del one, two
     kept.clear()
-    a.send_pid(1, 1, 1, 0, [BIG], [b"w" * SMALLEST * 2])
+    a.send_pid(1, 1, 1, 0, [BIG], [bytearray(b"w" * SMALLEST * 2)])
     move(a, b)
     assert id(kept[0][1][0].obj) == memory
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 70_000, 5_000_000])
+def test_a_buffer_that_is_bytes_is_bytes_again(size: int) -> None:
+    kept = []
+
+    class Keeper(Recorder):
+        def to_pid(self, serial, creation, sender, kind, body, buffers):
+            kept.extend(buffers)
+
+    a, b = channel(), channel(Keeper())
+    data = bytes(range(256)) * (size // 256 + 1)
+    a.send_pid(1, 1, 1, 0, [BIG], [data[:size], bytearray(data[:size])])
+    move(a, b)
+    one, two = kept
+    assert type(one) is bytes
+    assert one == data[:size] == bytes(two)
+    assert hash(one) == hash(data[:size])
+    assert type(two) is memoryview
+    assert not two.readonly
 
 
 def test_the_channel_keeps_nothing_of_what_it_sent_or_delivered():

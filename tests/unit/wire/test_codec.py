@@ -116,8 +116,9 @@ class Codec:
         kind, parts, buffers = self.encoder.encode(message)
         assert 0 <= kind <= 127
         assert all(type(part) is bytes for part in parts)
-        assert all((view.format, view.ndim, view.contiguous) == ("B", 1, True) for view in buffers)
-        return kind, b"".join(parts), [bytearray(view) for view in buffers]
+        flat = [view for view in buffers if type(view) is not bytes]
+        assert all((view.format, view.ndim, view.contiguous) == ("B", 1, True) for view in flat)
+        return kind, b"".join(parts), [view if type(view) is bytes else bytearray(view) for view in buffers]
 
     def trip(self, message: Any) -> Any:
         body = self.body(message)

@@ -9,6 +9,7 @@ import pytest
 
 from beampy.errors import RemoteProtocolError
 from beampy.wire import frame
+from beampy.wire.bulk import IMMUTABLE
 from beampy.wire.frame import BUFFERS, MAX_REST, PREFIX
 from tests.unit.wire.recorder import Recorder, bytes_of, channel
 
@@ -61,7 +62,7 @@ def test_a_bulk_message_is_begin_and_its_pieces():
     a.send_pid(6, 0x01020304, 7, 5, [b"body"], [b"y" * 70_000, b""])
     expected = (
         rest(9, struct.pack(">IHQQ", 1, 2, 4, 70_004) + bytes([1]) + ADDRESS)
-        + rest(10, struct.pack(">IQQ", 1, 70_000, 0))
+        + rest(10, struct.pack(">IQQ", 1, IMMUTABLE | 70_000, IMMUTABLE))
         + rest(10, struct.pack(">I", 1) + b"body")
         + rest(10, struct.pack(">I", 1) + b"y" * 65_536)
         + rest(10, struct.pack(">I", 1) + b"y" * (70_000 - 65_536))
