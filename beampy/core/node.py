@@ -71,6 +71,7 @@ class LocalNode(Relations):
         self.zombies: list[Process] = []
         self.remote: Remote = Alone(self)
         self.tracer: Tracer | None = None
+        self.far: dict[str, Callable[[Process, Any, Any], None]] = {}  # how to send to nodes that are known already
         self.exported: dict[int, Ref] = {}  # refs that other nodes may send to, by id, while somebody holds them
         self.closed = False
         self.leaving: set[int] | None = None  # while the node stops: the serials of those told to end

@@ -82,6 +82,16 @@ class Process(TaskSurface):
         elif waiting:
             self.resume_with_mailbox()
 
+    def alarmed(self) -> None:
+        """The deadline of its receive: that holds for who is parked, too."""
+        if self._interrupt.__class__ is Parking:
+            self._interrupt = None
+            if self._waiting == PARKED:
+                self._waiting = NOT_WAITING
+                self._scheduler.push(self)
+        else:
+            self.wake()
+
     def resume_with_mailbox(self) -> None:
         """Its next step takes the oldest message of the mailbox."""
         if self._interrupt is None:

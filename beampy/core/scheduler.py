@@ -131,7 +131,7 @@ class Scheduler:
                     process._steps += 1
                     if out is RECEIVE:
                         box = process._mailbox
-                        if not box:
+                        if not box or process._interrupt is not None:
                             if process._interrupt is None:
                                 process._waiting = ANY
                             else:

@@ -41,13 +41,13 @@ def send(dest: Any, message: Any) -> None:
     except (AttributeError, LookupError):  # no pid, or no process of its own
         return _send_slowly(dest, message)
     if to is None or to.node is not me.node or me._thread != get_ident():
-        if (
-            dest.__class__ is Ref
-            and dest._holder is not None
-            and me._thread == get_ident()
-            and dest.node == me.node.name
-        ):
-            return dest._holder.take_message(dest, message)  # type: ignore[no-any-return]  # the answer of a call
+        if me._thread == get_ident():
+            node = me.node
+            far = node.far.get(dest.node)
+            if far is not None:
+                return far(me, dest, message)
+            if dest.__class__ is Ref and dest._holder is not None and dest.node == node.name:
+                return dest._holder.take_message(dest, message)  # type: ignore[no-any-return]  # the answer of a call
         return _send_slowly(dest, message)  # also to a copy of one of our refs, which has come back from elsewhere
     if not to._waiting:
         box = to._mailbox

@@ -120,7 +120,7 @@ class Alarm:
 
     def ring(self) -> None:
         self.rang = True
-        self.process.wake()
+        self.process.alarmed()
 
     def cancel(self) -> None:
         if self.bucket is not None:

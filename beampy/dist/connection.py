@@ -34,6 +34,7 @@ PORTION = 256 * 1024  # bytes of bulk per write: 0.2 ms of a unix socket, so sma
 HIGH_WATER = 256 * 1024  # bytes the transport may hold before we stop giving it more
 LOW_WATER = 64 * 1024
 KEEPALIVE_IDLE, KEEPALIVE_EVERY, KEEPALIVE_COUNT = 5, 2, 4  # seconds, seconds, probes: a dead host is seen in 13 s
+UNIX_BUFFER = 2 * 1024 * 1024  # bytes; the system's 208 KiB cut bulk into small writes (measured: a fifth of its cost)
 USER_TIMEOUT = 13_000  # milliseconds that sent data may stay unacknowledged
 
 
@@ -229,6 +230,12 @@ class Connection(asyncio.BufferedProtocol):
         channel, transport = self.channel, self.transport
         if channel is None or self.closed or transport is None:
             return
+        if not self.unwritten and not self.paused and (small := channel.small()) is not None:
+            if small:
+                transport.write(small)
+            if self.peer.parking.busy:
+                self.peer.wrote_out()
+            return
         waits = False
         while channel.queued and not self.paused:
             chunks, due = channel.take(PORTION)
@@ -263,6 +270,8 @@ class Connection(asyncio.BufferedProtocol):
 def tune(sock: Any) -> None:
     """Small frames leave at once; a host that is gone is noticed."""
     with contextlib.suppress(OSError):
+        if sock.family == socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_BUFFER)
         if sock.family not in (socket.AF_INET, socket.AF_INET6):
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -223,6 +223,8 @@ class Peers:
             if len(self.table) >= self._most:
                 self._forget()
             peer = self.table[name] = Peer(self, name)
+            if name != self.node.name:
+                self.node.far[name] = peer.send
         return peer
 
     def _forget(self) -> None:

@@ -22,6 +22,5 @@ class Copier:
 
     def __call__(self, message: Any) -> Any:
         kind, parts, buffers = self.encoder.encode(message)
-        return self.decoder.decode(
-            kind, b"".join(parts), [view if type(view) is bytes else bytearray(view) for view in buffers]
-        )
+        copies: list[Any] = [view if isinstance(view, bytes) else bytearray(view) for view in buffers]
+        return self.decoder.decode(kind, b"".join(parts), copies)

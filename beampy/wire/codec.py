@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from beampy.wire.codec_loads import Loads
 
-    Body = tuple[int, list[bytes], list[memoryview]]  # kind, parts, buffers
+    Body = tuple[int, list[bytes], list[Any]]  # kind, parts, buffers: memoryviews, and bytes that are large
 
 __all__ = ["FOREIGN", "OUT_OF_BAND", "PLAIN", "Decoder", "Encoder", "Hook", "NeedsImport", "register_record"]
 

@@ -48,5 +48,5 @@ def fresh_bytes(n: int) -> tuple[bytes, memoryview] | None:
         first = -(-start // HUGE) * HUGE
         _advise(first, (start + n - first) // HUGE * HUGE, MADV_HUGEPAGE)
     room = (ctypes.c_ubyte * n).from_address(start)
-    room.owner = made
+    room.owner = made  # type: ignore[attr-defined]
     return made, memoryview(room).cast("B")

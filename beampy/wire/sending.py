@@ -257,6 +257,16 @@ class Sending:
         """Whether a sender has an unfinished message in pieces, which holds back what else it sends."""
         return sender in self._held
 
+    def small(self) -> bytes | None:
+        """All there is, where that is nothing but small frames; None where `take` has to say what comes first."""
+        if self._sealed or self._due or self._held:
+            return None
+        packed = b"".join(self._out)
+        self._out = []
+        self.queued = 0
+        self._wrote = True
+        return packed
+
     def take(self, limit: int) -> tuple[list[Chunk], list[Callable[[], object]]]:
         """What to write now, and what to call once it is written: (chunks, due).
 
