@@ -289,7 +289,7 @@ async def test_other_machines_may_ask_and_not_register():
             await epmd.register("b", 1, host="n1", epmd_port=4369)
         with pytest.raises(ConnectionRefusedError):
             await epmd.names(LOOPBACK, 4369)
-    assert server.snapshot()["not_local"] == 1
+    assert server.snapshot()["not_local"] > 0  # a refused registration is tried again for a moment
     assert server.names == {"a": 1}
     await a.close()
     await server.stop()
