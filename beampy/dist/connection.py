@@ -33,6 +33,7 @@ GREETING = 4096  # bytes read at once before the peer has proved itself
 PORTION = 256 * 1024  # bytes of bulk per write: 0.2 ms of a unix socket, so small messages pass soon
 HIGH_WATER = 256 * 1024  # bytes the transport may hold before we stop giving it more
 LOW_WATER = 64 * 1024
+CLOSE_TIME = 1.0  # seconds for what was written to be sent when a connection is closed
 KEEPALIVE_IDLE, KEEPALIVE_EVERY, KEEPALIVE_COUNT = 5, 2, 4  # seconds, seconds, probes: a dead host is seen in 13 s
 UNIX_BUFFER = 2 * 1024 * 1024  # bytes; the system's 208 KiB cut bulk into small writes (measured: a fifth of its cost)
 USER_TIMEOUT = 13_000  # milliseconds that sent data may stay unacknowledged
@@ -67,6 +68,9 @@ class Connection(asyncio.BufferedProtocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             tune(sock)
+        if self.peers.stopping:
+            self.fail(NotConnected(self.peers.node.name, "this node is stopping"))
+            return
         if self.expected is None and self.carrier == "unix" and not is_trusted(sock):
             log.warning("refused a connection over a unix socket: it is another user's")
             self.fail(NotConnected("an unknown node", "another user's"))
@@ -143,14 +147,16 @@ class Connection(asyncio.BufferedProtocol):
         self._end_greeting()
         if self.transport is not None and not self.closed:
             if self.channel is None:
-                self.transport.close()  # a refusal that says why may be on its way
+                self.close()  # a refusal that says why may be on its way
             else:
                 self.closed = True
                 self.transport.abort()
 
     def close(self) -> None:
-        """End it in order: what was written is sent first."""
+        """End it in order: what was written is sent first, to who reads it within CLOSE_TIME."""
         if self.transport is not None and not self.closed:
+            self._end_greeting()
+            self._deadline = self.peers.loop.call_later(CLOSE_TIME, self.transport.abort)
             self.transport.close()
 
     # the handshake

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from beampy.core.process import Process
+    from beampy.dist.cookie import Cookies
     from beampy.dist.peers import Peers
 
 T = TypeVar("T")
@@ -57,7 +58,8 @@ class Node:
     everywhere; bp.TlsFiles: with certificates that both sides verify). `unix`: also listen on a unix socket, for nodes
     of this host. `listen=False`: not at all; the node then only connects, and is hidden.
     `pipe`: two file descriptors, to read and to write, mostly (0, 1): the node is connected over these by who started
-    its process (`attach_pipe`), does not listen unless told to, and what is printed goes to stderr.
+    its process (`attach_pipe`), does not listen unless told to, and what is printed goes to stderr. When the pipe ends,
+    nobody can reach a node that does not listen: `bp.run` then ends, as after SIGTERM.
     `hidden`: not in `nodes()` of others, and not in the mesh. `mesh`: connect with all whom our peers are connected to.
     `allowed`: the names of the only nodes that may connect. `auto_connect`: "always", "once" or "never", on first use.
     `discovery`: how names become addresses; by default the name service (EPMD) on each node's host.
@@ -321,6 +323,20 @@ class Node:
         (bytes that wait to be sent) and `stalled` (nothing has come from it for longer than its ticks take)."""
         self._core  # noqa: B018  -- NotInNode
         return [] if self._peers is None else self._peers.info()
+
+    @property
+    def cookies(self) -> Cookies:
+        """The secrets it proves and accepts, to change them while it runs. NotInNode on a node without a name.
+
+        `rotate(new)` on every node, and when all have it `forget_old()` on every node: no connection is lost, and nodes
+        that have the new one, the old one or both connect alike in between. `set_for(name, cookie)`: another one for
+        a single node. Each of these takes 0.2 s for a cookie of less than 128 bits, and holds up the loop meanwhile.
+
+        >>> node.cookies.rotate("Qh8sT1zFvE5oGx6uPy4iWj")
+        """
+        if self._core is None or self._peers is None:
+            raise NotInNode("cookies: this node has no name, so it meets no others and has no cookies")
+        return self._peers.options.cookies
 
     def statistics(self) -> dict[str, int]:
         """Counts of processes, steps, ticks, timers, names and zombies."""

@@ -33,6 +33,7 @@ def run(
     shutdown_timeout: float = ...,
     strict: bool = ...,
     max_mailbox: int | tuple[int, int] | None = ...,
+    **options: Any,
 ) -> T: ...
 @overload
 def run(main: type, /, *args: Any, name: str | None = ..., tune_gc: bool = ..., **options: Any) -> None: ...

@@ -1,4 +1,4 @@
-"""The shipped test kit: a simulated event loop and network, a pytest plugin, leak checks.
+"""The shipped test kit: a simulated event loop and network, nodes as processes, a pytest plugin, leak checks.
 
 Rule: nothing of the runtime imports this package, and importing it costs nothing: each name is
 loaded when it is first used, because the pytest plugin in here is loaded by every project that
@@ -19,11 +19,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from beampy.testing.cluster import Cluster, ClusterNode, NodeFailed
     from beampy.testing.simloop import SimFactory, SimLoop, run
     from beampy.testing.simnet import Net, current_host, host
     from beampy.testing.simtask import SimDeadlock, SimLivelock
 
 _HOMES = {
+    "Cluster": "cluster",
+    "ClusterNode": "cluster",
+    "NodeFailed": "cluster",
     "SimDeadlock": "simtask",
     "SimFactory": "simloop",
     "SimLivelock": "simtask",
@@ -35,7 +39,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "Cluster",
+    "ClusterNode",
     "Net",
+    "NodeFailed",
     "SimDeadlock",
     "SimFactory",
     "SimLivelock",

@@ -289,6 +289,7 @@ async def test_one_socket_can_be_both_pipes():
     async with node(A) as a, node(B) as b:
         await join(a, b, (ours, ours), (theirs, theirs))
         await a.run(carried)
+        await a.run(bulk)
     assert ours.fileno() == theirs.fileno() == -1
 
 
@@ -450,10 +451,19 @@ async def test_a_file_is_no_pipe(tmp_path: Path):
     path.write_bytes(MARK)
     file = os.open(path, os.O_RDONLY)
     async with node(A) as a:
-        with pytest.raises(ValueError, match=f"file descriptor {file} is neither a pipe nor a socket"):
+        with pytest.raises(ValueError, match=f"file descriptor {file} is a file, and neither a pipe nor a socket"):
             await a.attach_pipe(file, write_end, B)
     assert not is_open(file)
     assert not is_open(write_end)
+
+
+async def test_a_terminal_is_no_pipe():
+    ours, theirs = os.openpty()
+    async with node(A) as a:
+        with pytest.raises(ValueError, match=f"file descriptor {theirs} is a terminal"):
+            await a.attach_pipe(theirs, theirs)
+    assert not is_open(theirs)
+    os.close(ours)
 
 
 async def test_an_attempt_that_is_given_up_leaves_nothing():
