@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from beampy.dist.tls import TlsFiles as TlsFiles
     from beampy.handle import Handle as Handle
     from beampy.otp import debug as debug
+    from beampy.otp import global_names as global_names
     from beampy.otp import groups as groups
     from beampy.otp import statem as statem
     from beampy.otp.agent import Agent as Agent
@@ -135,6 +136,7 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()
 _MODULES = {
     "debug": "beampy.otp.debug",
     "errors": "beampy.errors",
+    "global_names": "beampy.otp.global_names",
     "groups": "beampy.otp.groups",
     "statem": "beampy.otp.statem",
 }

@@ -22,4 +22,12 @@ HOT_PATHS = (
     "tasks",
     "codec",
     "channel",
+    "remote",
+    "remote_oneway",
+    "remote_call",
+    "remote_bulk",
+    "remote_mixed",
+    "remote_connect",
+    "remote_idle",
+    "remote_names",
 )

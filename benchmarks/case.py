@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import Any
 
 Figures = dict[str, float]
-Body = Callable[[int], Coroutine[Any, Any, Figures]]
+Body = Callable[..., Coroutine[Any, Any, Figures]]
 Workloads = dict[str, Callable[[int], Figures]]
 
 
@@ -42,7 +42,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Case:
-    """A workload. `fresh` asks for a new operating-system process at each run, without warm-up."""
+    """A workload. `fresh` asks for a new operating-system process at each run, without warm-up.
+
+    With two `nodes` the body gets the other one as well, a `two_nodes.Other`; both are new at each run.
+    """
 
     name: str
     body: Body
@@ -51,6 +54,7 @@ class Case:
     smoke: int
     fresh: bool = False
     runs: int | None = None
+    nodes: int = 1
 
 
 def per_second(count: int, began: float) -> float:

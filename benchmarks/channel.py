@@ -47,7 +47,7 @@ class Sink:
 
     def to_name(self, *call: Any) -> None: ...
 
-    control = monitored = demonitored = goodbye = to_name
+    control = monitored = monitored_name = demonitored = goodbye = to_name
 
 
 async def channel(n: int) -> Figures:

@@ -19,15 +19,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Goal:
-    """What one figure must reach, `at_least` or `at_most`: itself, or its ratio to something."""
+    """What one figure must reach, `at_least` or `at_most`: itself, or its ratio to something.
+
+    With `subject`, it is not beampy as it comes that must, but one of its variants.
+    """
 
     figure: str
     at_least: float | None = None
     at_most: float | None = None
     peer: str | None = None
     beside: str | None = None
+    subject: str = "beampy"
 
 
+# Two nodes on one host. An echo is the least that a round trip can cost.
+_SOCKETS = {"beampy": "echo-unix", "beampy-tcp": "echo-tcp", "beampy-tls": "echo-tls"}
+_CALLED = {"server": ("rpyc", "pyro5", "xoscar", "dask", "ray"), "function": ("dask", "ray")}
+_BULK = tuple(f"remote_bulk.{size}MB" for size in (1, 64))
+REMOTE_GOALS = (
+    *(Goal("remote.p50", at_least=1 / 1.3, peer=echo, subject=ours) for ours, echo in _SOCKETS.items()),
+    Goal("remote.p50", at_least=1 / 1.5, peer="beampy-tcp", subject="beampy-tls"),
+    Goal("remote.pairs", at_least=60_000),
+    Goal("remote_oneway", at_least=200_000),
+    Goal("remote_oneway.hundred", at_least=200_000),
+    Goal("remote_call.server", at_most=1.3, beside="remote_call.pingpong"),
+    Goal("remote_call.function", at_most=1.3, beside="remote_call.pingpong"),
+    *(Goal(f"remote_call.{kind}", at_least=1.0, peer=peer) for kind, peers in _CALLED.items() for peer in peers),
+    Goal("remote_call.function", at_least=2.0, peer="pool"),
+    Goal("remote_call.pipelined", at_least=40_000),
+    Goal("remote_call.pipelined.one", at_least=40_000),
+    *(Goal(f"{size}.{how}", at_least=1.0, peer="erlang") for size in _BULK for how in ("wait", "stream")),
+    *(Goal(f"{size}.wait", at_least=0.8, peer="socket-fresh") for size in _BULK),
+    *(Goal(f"{size}.wait", at_least=0.5, peer="socket-reused") for size in _BULK),
+    Goal("remote_bulk.64MB.wait", at_least=500, subject="beampy-tls"),
+    Goal("remote_mixed.p99", at_most=5000),
+    Goal("remote_connect.p50", at_most=10, subject="beampy-tls"),
+    Goal("remote_connect.down", at_most=16),
+    Goal("remote_connect.downs", at_most=60),
+    Goal("remote_idle.boot", at_most=150),
+    Goal("remote_idle.rss", at_most=40),
+    Goal("remote_idle.cpu", at_most=0.5),
+)
 GOALS = (
     Goal("pingpong", at_least=3.0, peer="queue-uvloop"),
     Goal("pingpong", at_least=1 / 3, peer="erlang"),
@@ -47,6 +79,7 @@ GOALS = (
     Goal("restart", at_most=100.0),
     Goal("send_after", at_least=300_000),
     Goal("whereis", at_least=3_000_000),
+    *REMOTE_GOALS,
 )
 
 
@@ -86,14 +119,14 @@ Runs = Mapping[str, Mapping[str, Sequence[float]]]
 
 def judge(goal: Goal, figures: Mapping[str, Figure], runs: Runs) -> Verdict:
     """Compare run by run, then take the median; a ratio of medians would mix different minutes."""
-    ours = runs.get(goal.figure, {}).get("beampy", ())
+    ours = runs.get(goal.figure, {}).get(goal.subject, ())
     values: list[float | None] = list(ours)
     if goal.peer is not None:
         theirs = runs.get(goal.figure, {}).get(goal.peer, ())
         figure = figures.get(goal.figure)
         values = [figure.times_better(a, b) for a, b in zip(ours, theirs, strict=False) if figure]
     elif goal.beside is not None:
-        other = runs.get(goal.beside, {}).get("beampy", ())
+        other = runs.get(goal.beside, {}).get(goal.subject, ())
         values = [a / b if b > 0 else None for a, b in zip(ours, other, strict=False)]
     reached = [value for value in values if value is not None]
     if not reached:

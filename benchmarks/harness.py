@@ -156,7 +156,7 @@ def _measure_case(
                 say(f"{case.name}: {subject.label} failed: {failure}")
                 return None
 
-        if not case.fresh and not smoke:
+        if not (case.fresh or smoke or case.nodes > 1):
             for subject in subjects:
                 attempt(subject, max(case.smoke, int(size * WARM_UP)))
         for turn in range(rounds):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OURS = "beampy"
+REMOTE = "remote"  # the cases of two nodes begin with this
 HEADER = """\
 # Results
 
@@ -67,7 +68,8 @@ def wording(goal: Goal) -> str:
     """
     bound = f"≥ {quantity(goal.at_least)}" if goal.at_least is not None else f"≤ {quantity(goal.at_most or 0.0)}"
     other = goal.peer or goal.beside
-    return f"{bound} × {other}" if other else bound
+    who = "" if goal.subject == OURS else f"{goal.subject}: "
+    return f"{who}{bound} × {other}" if other else f"{who}{bound}"
 
 
 def verdicts(data: dict[str, Any]) -> list[Verdict]:
@@ -79,7 +81,7 @@ def verdicts(data: dict[str, Any]) -> list[Verdict]:
 
 def table(data: dict[str, Any]) -> str:
     """The record for a terminal."""
-    parts = [*_about(data), "", *_aligned(_medians(data)), ""]
+    parts = [*_about(data), "", *(line for rows in _medians(data) for line in (*_aligned(rows), ""))]
     if len(_present(data)) > 1 or _rounds(data) > 1:
         parts += [*_aligned(_details(data)), ""]
     parts += [*_aligned(_goals(data)), *_remarks(data)]
@@ -91,8 +93,7 @@ def markdown(data: dict[str, Any]) -> str:
     parts = [
         *(f"- {line}" for line in _about(data)),
         "",
-        *_piped(_medians(data)),
-        "",
+        *(line for rows in _medians(data) for line in (*_piped(rows), "")),
         "## Goals",
         "",
         *_piped(_goals(data)),
@@ -129,15 +130,22 @@ def _about(data: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _medians(data: dict[str, Any]) -> list[list[str]]:
-    names = _present(data)
+def _medians(data: dict[str, Any]) -> list[list[list[str]]]:
+    """The tables of medians: of one node, and of two; each with the subjects that have a figure in it."""
     hardest: dict[str, Verdict] = {}
     for verdict in verdicts(data):
         known = hardest.get(verdict.goal.figure)
         if known is None or _rank(verdict) < _rank(known):
             hardest[verdict.goal.figure] = verdict
+    remote = [row for row in data["figures"] if row["case"].startswith(REMOTE)]
+    local = [row for row in data["figures"] if not row["case"].startswith(REMOTE)]
+    return [_medians_of(rows, _present(data), hardest) for rows in (local, remote) if rows]
+
+
+def _medians_of(figures: list[dict[str, Any]], present: list[str], hardest: dict[str, Verdict]) -> list[list[str]]:
+    names = [name for name in present if any(name in row["runs"] for row in figures)]
     rows = [["workload", "unit", *names, "goal", "to the goal", ""]]
-    for row in data["figures"]:
+    for row in figures:
         cells = [quantity(median(row["runs"][name])) if name in row["runs"] else "–" for name in names]
         found = hardest.get(row["figure"])
         if found is None:

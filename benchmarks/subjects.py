@@ -15,6 +15,7 @@ import json
 import os
 import selectors
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,13 +65,13 @@ def _python(module: str, variant: str = "") -> Callable[[Path], list[str]]:
 
 
 def _erlang(*flags: str) -> Callable[[Path], list[str]]:
-    """The `erl` command; the module is compiled once into the scratch directory."""
+    """The `erl` command; the modules are compiled once into the scratch directory."""
 
     def command(scratch: Path) -> list[str]:
         if not (scratch / "bench.beam").exists():
-            source = ROOT / "benchmarks" / "versus" / "erlang" / "bench.erl"
+            sources = sorted((ROOT / "benchmarks" / "versus" / "erlang").glob("*.erl"))
             compiled = subprocess.run(
-                ["erlc", "-o", str(scratch), str(source)],
+                ["erlc", "-o", str(scratch), *map(str, sources)],
                 capture_output=True,
                 text=True,
                 timeout=READY_S,
@@ -78,12 +79,31 @@ def _erlang(*flags: str) -> Callable[[Path], list[str]]:
             )
             if compiled.returncode != 0:
                 raise WorkerFailed(f"erlc: {compiled.stdout}{compiled.stderr}")
-        return ["erl", *flags, "-noshell", "-pa", str(scratch), "-run", "bench", "main"]
+        return [
+            "env",
+            f"ERL_EPMD_PORT={_free_port()}",
+            "erl",
+            *flags,
+            "-noshell",
+            "-pa",
+            str(scratch),
+            "-run",
+            "bench",
+            "main",
+        ]
 
     return command
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 _VERSUS = "benchmarks.versus"
+_SOCKET = f"{_VERSUS}.on_socket"
 BEAMPY = Subject("beampy", "beampy", _python(f"{_VERSUS}.on_beampy"), modules=("beampy",))
 PEERS = (
     Subject(
@@ -92,6 +112,13 @@ PEERS = (
         _python(f"{_VERSUS}.on_beampy", "asyncio"),
         modules=("beampy",),
     ),
+    Subject("beampy-tcp", "beampy, nodes over TCP", _python(f"{_VERSUS}.on_beampy", "tcp"), modules=("beampy",)),
+    Subject("beampy-tls", "beampy, nodes over TLS", _python(f"{_VERSUS}.on_beampy", "tls"), modules=("beampy",)),
+    Subject("echo-unix", "bare uvloop echo, unix socket", _python(_SOCKET, "echo unix"), modules=("uvloop",)),
+    Subject("echo-tcp", "bare uvloop echo, TCP", _python(_SOCKET, "echo tcp"), modules=("uvloop",)),
+    Subject("echo-tls", "bare uvloop echo, TLS", _python(_SOCKET, "echo tls"), modules=("uvloop", "cryptography")),
+    Subject("socket-fresh", "blocking unix socket into fresh memory", _python(_SOCKET, "fresh")),
+    Subject("socket-reused", "blocking unix socket into one buffer", _python(_SOCKET, "reused")),
     Subject(
         "queue-asyncio",
         "Task + asyncio.Queue, asyncio",
@@ -118,6 +145,11 @@ PEERS = (
         share=0.1,
     ),
     Subject("xoscar", "xoscar", _python(f"{_VERSUS}.on_xoscar"), modules=("xoscar",), share=0.05),
+    Subject("pool", "ProcessPoolExecutor", _python(f"{_VERSUS}.on_pool"), share=0.5),
+    Subject("rpyc", "RPyC", _python(f"{_VERSUS}.on_rpyc"), modules=("rpyc",), share=0.5),
+    Subject("pyro5", "Pyro5 with msgpack", _python(f"{_VERSUS}.on_pyro5"), modules=("Pyro5",), share=0.5),
+    Subject("dask", "dask.distributed", _python(f"{_VERSUS}.on_dask"), modules=("distributed",), share=0.1),
+    Subject("ray", "ray", _python(f"{_VERSUS}.on_ray"), modules=("ray",), share=0.1),
     Subject("erlang-1", "Erlang +S 1", _erlang("+S", "1"), programs=("erl", "erlc")),
     Subject("erlang", "Erlang", _erlang(), programs=("erl", "erlc")),
 )

@@ -2,9 +2,12 @@
 
     python examples/tour.py [--files N]
 
-It counts the words of the Python standard library's own source files with a supervised crew of workers. One of the
-files is made to crash the worker that reads it, the supervisor puts a fresh worker in its place, the file is counted
-by that one, and the result is compared with a plain loop over the same files.
+First act: it counts the words of the Python standard library's own source files with a supervised crew of workers. One
+of the files is made to crash the worker that reads it, the supervisor puts a fresh worker in its place, the file is
+counted by that one, and the result is compared with a plain loop over the same files.
+
+Second act (tour_nodes.py): two more nodes, each an operating-system process, count them again, and one of them is
+killed in the middle.
 """
 
 from __future__ import annotations
@@ -12,8 +15,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import platform
-import re
+import secrets
+import socket
 import sysconfig
 import time
 from collections import Counter
@@ -23,15 +28,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from tour_nodes import two_nodes, words_of
 
 import beampy as bp
 
 WORKERS = 4
-WORD = re.compile(rb"[A-Za-z_]{2,}")
 console = Console()
 
 
-# act one: many processes
+# act one, scene one: many processes
 
 
 async def link_in_chain(next_one: bp.Pid) -> None:
@@ -50,12 +55,7 @@ async def many_processes(count: int) -> tuple[float, float]:
     return sent - started, time.perf_counter() - sent
 
 
-# act two: a supervised word count
-
-
-def words_of(path: Path) -> Counter[bytes]:
-    """The words of one file."""
-    return Counter(WORD.findall(path.read_bytes()))
+# scene two: a supervised word count
 
 
 class Worker(bp.Server):
@@ -132,7 +132,7 @@ class Board:
         table.add_column("worker")
         table.add_column("files", justify="right", min_width=6)
         table.add_column("words", justify="right", min_width=9)
-        table.add_column("event", min_width=39)
+        table.add_column("event", min_width=40)
         for name, row in self.rows.items():
             table.add_row(name, f"{row.files}", f"{row.words:,}", row.event)
         return table
@@ -157,7 +157,7 @@ async def word_count(files: list[Path]) -> tuple[Counter[bytes], float]:
     return totals, time.perf_counter() - started
 
 
-# act three: figures
+# and the figures
 
 
 async def ping_pong(rounds: int) -> float:
@@ -217,11 +217,14 @@ async def main(limit: int | None) -> None:
         plain.update(words_of(path))
     assert totals == plain, "the crew and a plain loop must agree"
     console.print()
-    common = ", ".join(f"{word.decode()} ({count:,})" for word, count in totals.most_common(5))
+    common = ", ".join(f"{word.decode()} ({count:,})" for word, count in totals.most_common(4))
     console.print(f"   {totals.total():,} words in {seconds:.1f} s; the commonest: {common}")
     console.print("   one worker crashed, was restarted, and the totals equal those of a plain loop\n")
 
-    console.print("[bold]3. Figures of this run.[/]")
+    console.print("[bold]3. Two more nodes[/], each an operating-system process of its own.")
+    await two_nodes(files, console)
+
+    console.print("[bold]4. Figures of this run.[/]")
     table = Table(show_header=False)
     table.add_row("processes started", f"{100_000 / starting:,.0f} /s")
     table.add_row("messages through a chain", f"{100_000 / passing:,.0f} /s")
@@ -234,4 +237,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The tour of beampy: what `make demo` runs.")
     parser.add_argument("--files", type=int, default=None, help="how many files to count (default: all)")
     logging.basicConfig(level=logging.CRITICAL)  # the crash is shown on the board instead
-    bp.run(main, parser.parse_args().files)
+    options = parser.parse_args()
+    # The nodes of this run meet each other and nobody else: a cookie and a name service of their own.
+    os.environ["BEAMPY_COOKIE"] = secrets.token_urlsafe(24)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        os.environ["ERL_EPMD_PORT"] = str(free.getsockname()[1])
+    bp.run(main, options.files, name="tour")

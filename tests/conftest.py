@@ -22,7 +22,6 @@ _installed = any(point.name == "beampy" for point in entry_points(group="pytest1
 _autoload = not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 
 
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -17,7 +17,6 @@ Benchmark: benchmarks/spawn.py.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -211,8 +210,12 @@ def close(process: Process) -> None:
         step: Any = getattr(part, "cr_await", None)
         try:
             if type(step).__name__ in ASYNC_GENERATOR_STEPS:
-                with contextlib.suppress(GeneratorExit, StopAsyncIteration):
+                try:
                     process._context.run(step.throw, GeneratorExit)  # its close() would not reach the generator
+                except (GeneratorExit, StopAsyncIteration):
+                    pass
+                except BaseException as error:  # of the generator's cleanup: it has ended, and its reader not yet
+                    log.error("%s: failed while it was closed", process, exc_info=error)
             process._context.run(part.close)
         except BaseException as error:
             if _suspended(part):

@@ -253,6 +253,11 @@ class Process(TaskSurface):
         value, self._value = self._value, None
         return self._context.run(self._coro.send, value)
 
+    def go_on(self) -> None:
+        """A deadline or a cancellation ends what it waits for: no connection holds it up now."""
+        if self._interrupt.__class__ is Parking:
+            self._interrupt = None
+
     def unpark(self, place: Parking) -> None:
         """The connection has sent what it had."""
         if self._waiting == PARKED and self._interrupt is place:

@@ -23,32 +23,41 @@ class Remote(Protocol):
 
     def send(self, sender: Process, dest: Any, message: Any) -> None:
         """Take a message to a pid, an alias or (name, node) elsewhere."""
+        ...
 
     def signal(self, signal: Signal) -> None:
         """Take a signal to a process elsewhere."""
+        ...
 
     def ask(self, asker: Pid, to: Pid | tuple[str, str], ref: Ref) -> None:
         """Monitor `to`, elsewhere, for a request of `asker`: until the first message to `ref`, or its Down."""
+        ...
 
     def spawn(
         self, process: Process, node: str, fn: Any, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Handle[Any]:
         """Start a process elsewhere, for `process`."""
+        ...
 
     def nodes(self, kind: NodeKind) -> list[str]:
         """The connected nodes."""
+        ...
 
     async def connect(self, name: str) -> None:
         """Connect, or say why not (NotConnected)."""
+        ...
 
     def disconnect(self, name: str) -> bool:
         """Close a connection; False when there is none."""
+        ...
 
     def subscribe(self, pid: Pid, kind: NodeKind, flag: bool) -> bool:
         """NodeUp and NodeDown for a process, or no more."""
+        ...
 
     def watch_node(self, pid: Pid, name: str, flag: bool) -> None:
         """One NodeDown for a process."""
+        ...
 
 
 class Alone:

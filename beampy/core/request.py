@@ -150,6 +150,8 @@ class Request(Handle[Any]):
         """The deadline."""
         if self._state != WAITING:
             return
+        if self._waiter is not None:
+            self._waiter.go_on()
         if self._process.dead:
             self._settle(CANCELLED)  # nobody is left to hear of it
         else:

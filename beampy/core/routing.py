@@ -150,7 +150,7 @@ class Routing:
     def route_signal(self, signal: Signal) -> None:
         """Take a signal to its process. Local signals take effect at once, so they keep their order."""
         to = signal.to
-        if to.__class__ is not Pid:
+        if isinstance(to, tuple):
             self.remote.signal(signal)  # a (name, node) elsewhere
             return
         process = self.find(to)

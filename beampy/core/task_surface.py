@@ -30,6 +30,10 @@ class TaskSurface(State):
         """Put the process on the run queue if it waits for a message; False when it does not."""
         raise NotImplementedError
 
+    def go_on(self) -> None:
+        """A deadline or a cancellation ends what it waits for: no connection holds it up now."""
+        raise NotImplementedError
+
     def cancel(self, msg: Any = None) -> bool:
         """As asyncio.Task.cancel: CancelledError(msg) at the await where it is, or at the next one."""
         if self.dead:
@@ -37,6 +41,7 @@ class TaskSurface(State):
         self.extras().cancels += 1
         waiter = self._fut_waiter
         if waiter is not None and (waiter.cancel(msg=msg) or waiter.cancelled()):
+            self.go_on()
             return True  # the first message stands
         if self._must_cancel or not (isinstance(self._interrupt, BaseException) or self._interrupt is DEAD):
             self._interrupt = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)

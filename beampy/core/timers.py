@@ -153,7 +153,8 @@ class Timers:
         if entry is None:
             return None
         entry.cancel()
-        return max(0.0, entry.when() - self.node.loop.time())
+        due = getattr(entry, "when", None)  # uvloop's has none when it was due as it was made
+        return 0.0 if due is None else max(0.0, due() - self.node.loop.time())
 
     def close(self) -> None:
         for handle in self.pending.values():

@@ -33,6 +33,10 @@ class Unread:
         """The value, without waiting. NeedsThread, or DecodeError when it cannot be read."""
         return self._open(False)
 
+    def at_once(self) -> Any:
+        """The value, however large it is: for plain data that must keep its order. DecodeError if it cannot be read."""
+        return self._open(True)
+
     def read(self) -> Generator[Any, Any, Any]:
         """The value, awaited in a thread where that is needed. DecodeError when it cannot be read."""
         try:

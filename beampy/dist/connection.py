@@ -21,8 +21,6 @@ from beampy.errors import HandshakeFailed, NotConnected, RemoteProtocolError
 from beampy.wire.handshake import Alive, Authenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from beampy.dist.peers import Peers
     from beampy.wire.channel import Channel
     from beampy.wire.handshake import Acceptor, Initiator, Peer
@@ -35,7 +33,7 @@ HIGH_WATER = 256 * 1024  # bytes the transport may hold before we stop giving it
 LOW_WATER = 64 * 1024
 CLOSE_TIME = 1.0  # seconds for what was written to be sent when a connection is closed
 KEEPALIVE_IDLE, KEEPALIVE_EVERY, KEEPALIVE_COUNT = 5, 2, 4  # seconds, seconds, probes: a dead host is seen in 13 s
-UNIX_BUFFER = 2 * 1024 * 1024  # bytes; the system's 208 KiB cut bulk into small writes (measured: a fifth of its cost)
+UNIX_BUFFER = 512 * 1024  # bytes; with the system's 208 KiB bulk is cut into small writes, with more it is in the way
 USER_TIMEOUT = 13_000  # milliseconds that sent data may stay unacknowledged
 
 
@@ -54,10 +52,9 @@ class Connection(asyncio.BufferedProtocol):
         self.paused = False
         self.closed = False
         self.armed = False
-        self.unwritten: list[Callable[[], object]] = []  # what waits for the transport to be done with our buffers
         self.carrier = ""
         self._deadline: asyncio.TimerHandle | None = None
-        self._greeting = bytearray(GREETING)
+        self._greeting = memoryview(bytearray(GREETING))  # a view: asyncio slices it and reads on
 
     # the carrier
 
@@ -236,15 +233,15 @@ class Connection(asyncio.BufferedProtocol):
         channel, transport = self.channel, self.transport
         if channel is None or self.closed or transport is None:
             return
-        if not self.unwritten and not self.paused and (small := channel.small()) is not None:
+        if not self.paused and (small := channel.small()) is not None:
             if small:
                 transport.write(small)
-            if self.peer.parking.busy:
+            if (self.peer.parking.busy or self.peer.bulk_parking.busy) and not self.paused:
                 self.peer.wrote_out()
             return
         waits = False
         while channel.queued and not self.paused:
-            chunks, due = channel.take(PORTION)
+            chunks, _ = channel.take(PORTION)  # nobody asks yet to be told when his buffers are written
             if not chunks:
                 waits = True  # for the other side's credit
                 break
@@ -252,17 +249,12 @@ class Connection(asyncio.BufferedProtocol):
                 transport.write(chunks[0])
             else:
                 transport.writelines(chunks)
-            self.unwritten += due
             if transport.get_write_buffer_size() >= HIGH_WATER:
                 break
         if channel.queued and not self.paused and not waits:
             self.armed = True
             self.peers.loop.call_soon(self.flush)  # the transport pauses us meanwhile, or has written it all
-        if self.unwritten and not transport.get_write_buffer_size():
-            written, self.unwritten = self.unwritten, []
-            for done in written:
-                done()
-        if self.peer is not None:
+        if self.peer is not None and not self.paused:
             self.peer.wrote_out()
 
     def pause_writing(self) -> None:

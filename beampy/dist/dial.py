@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING
 
+from beampy.core.ids import node_name
 from beampy.dist.address import Address, choose, here, is_loopback
 from beampy.dist.connection import Connection
 from beampy.errors import (
+    BadName,
     CookieMismatch,
     HandshakeFailed,
     NotAllowed,
     NotConnected,
+    RemoteProtocolError,
     Superseded,
     UnknownNode,
     VersionMismatch,
@@ -25,6 +29,7 @@ FINAL = (CookieMismatch, NotAllowed, Superseded, VersionMismatch)  # no other ad
 
 async def dial(peers: Peers, name: str) -> None:
     """Return when the node is connected. NotConnected says why it is not."""
+    check(name)
     ways = choose(await peers.listeners.discovery.lookup(name), here(), unix=peers.options.unix)
     error: NotConnected = UnknownNode(name, "it has no address that can be reached from here")
     for way in ways:
@@ -35,11 +40,25 @@ async def dial(peers: Peers, name: str) -> None:
             raise
         except NotConnected as failed:
             error = failed
+        except RemoteProtocolError as failed:
+            error = HandshakeFailed(name, f"{failed.why} (at {way})")
+        except ssl.SSLError as failed:
+            error = HandshakeFailed(name, f"no TLS connection to {way} ({failed.reason or failed})")
         except TimeoutError:
             error = HandshakeFailed(name, f"no answer at {way} in {peers.options.setup_timeout} s")
         except OSError as failed:
             error = UnknownNode(name, f"nobody answers at {way} ({failed.strerror or failed})")
     raise error
+
+
+def check(name: str) -> None:
+    """UnknownNode for what is no full node name: destinations, such as those of send, may hold anything."""
+    try:
+        full = node_name(name)
+    except BadName as wrong:
+        raise UnknownNode(name, str(wrong)) from None
+    if full != name:
+        raise UnknownNode(name, f"that is no full name of a node; {full} is one")
 
 
 async def _try(peers: Peers, name: str, way: Address) -> None:
@@ -57,6 +76,7 @@ async def _try(peers: Peers, name: str, way: Address) -> None:
                 way.port,
                 ssl=context,
                 server_hostname=None if context is None else way.host if context.check_hostname else "",
+                **(peers.tls_times() if secure else {}),
             )
         try:
             await connection.ready

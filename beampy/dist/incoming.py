@@ -25,6 +25,7 @@ from beampy.dist.spawn import take_spawn
 from beampy.dist.ties import Watched
 from beampy.errors import DecodeError
 from beampy.wire import control
+from beampy.wire.codec import FOREIGN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,13 +141,13 @@ class Incoming:
         return bool(process._extras.links.links.get(signal.sender))
 
     def _with_reason(self, kind: int, body: Any, buffers: Any, then: Callable[[Any], None]) -> None:
-        """Decode the reason of an end. Where its classes have to be imported it comes a little later."""
+        """Decode the reason of an end, in its order. Where its classes have to be imported it comes a little later."""
         reason = self.reader.arrived(kind, body, buffers, 0)
         if reason.__class__ is not Unread:
             then(reason)
             return
         try:
-            then(reason.now())
+            then(reason.now() if kind & FOREIGN else reason.at_once())
         except NeedsThread:
             reason.in_thread(self.node.loop).add_done_callback(
                 lambda future: None if future.cancelled() or self.node.closed else then(_readable(future))

@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 async def join(node: LocalNode, cookie: str | bytes | None, options: dict[str, Any]) -> Peers:
     """The peers of `node`, which listens and is registered. NameInUse, OSError (a port that is taken), ValueError."""
     peers = Peers(node, Options(cookies.Cookies(cookies.find(cookie)), **options))
+    node.remote = peers  # before others can connect: what runs here meets them from then on
     await peers.start()
-    node.remote = peers
     return peers

@@ -53,6 +53,7 @@ class Listeners:
                     options.bind,
                     port,
                     ssl=self.peers.tls.server if secure else None,
+                    **(self.peers.tls_times() if secure else {}),
                     backlog=BACKLOG,
                 )
             except OSError as error:

@@ -97,16 +97,14 @@ class Peer:
             return
         kind, parts, buffers = self.peers.encoder.encode(message)
         if buffers:
-            buffers, sent = self.peers.snapshot(buffers)
-        else:
-            sent = None
+            buffers = self.peers.snapshot(buffers)
         if dest.__class__ is Pid:
-            channel.send_pid(dest.serial, dest.creation, sender.pid.serial, kind, parts, buffers, sent)
+            channel.send_pid(dest.serial, dest.creation, sender.pid.serial, kind, parts, buffers)
         elif dest.__class__ is Ref:
             self._answered(dest)
-            channel.send_ref(dest.id, dest.creation, sender.pid.serial, kind, parts, buffers, sent)
+            channel.send_ref(dest.id, dest.creation, sender.pid.serial, kind, parts, buffers)
         else:
-            channel.send_name(dest[0], sender.pid.serial, kind, parts, buffers, sent)
+            channel.send_name(dest[0], sender.pid.serial, kind, parts, buffers)
         self.wrote(sender)
 
     def _answered(self, ref: Ref) -> None:
@@ -190,8 +188,8 @@ class Peer:
             sender, args = control.to_control(signal)
             if isinstance(signal, DownSignal | ExitSignal):
                 kind, parts, buffers = self.encode_reason(reason)
-                buffers, sent = self.peers.snapshot(buffers) if buffers else (buffers, None)
-                channel.control(sender, args, kind, parts, buffers, sent)
+                buffers = self.peers.snapshot(buffers)
+                channel.control(sender, args, kind, parts, buffers)
             else:
                 channel.control(sender, args)
         self.wrote(None)

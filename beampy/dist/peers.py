@@ -33,7 +33,7 @@ from beampy.wire.handshake import Acceptor, Identity, Initiator, Status, simulta
 from beampy.wire.handshake import Peer as Who
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from beampy.core.ids import Ref
     from beampy.core.node import LocalNode
@@ -126,9 +126,10 @@ class Peers:
     async def _sent(self) -> None:
         """Wait until all that is queued is written, which a goodbye would drop; CLOSE_TIME at most."""
         end = self.loop.time() + CLOSE_TIME
-        while self.loop.time() < end and any(
-            peer.channel.queued for peer in self.table.values() if peer.channel is not None and peer.connection is not None
-        ):
+        open = [
+            peer.channel for peer in self.table.values() if peer.channel is not None and peer.connection is not None
+        ]
+        while self.loop.time() < end and any(channel.queued for channel in open):  # noqa: ASYNC110 -- a second at most
             await asyncio.sleep(LOOK_AGAIN)
 
     # what core asks for (core/remote.py)
@@ -178,14 +179,17 @@ class Peers:
 
     def disconnect(self, name: str) -> bool:
         """Close the connection. False when there was none."""
+        return self._drop(name, "disconnect")
+
+    def _drop(self, name: str, reason: str) -> bool:
         peer = self.table.get(name)
         if peer is None or peer.connection is None:
             return False
         connection = peer.connection
         if peer.channel is not None:
-            peer.channel.goodbye("disconnect")
+            peer.channel.goodbye(reason)
             connection.flush()
-        self._lost(peer, "disconnect")
+        self._lost(peer, reason)
         connection.close()
         return True
 
@@ -233,6 +237,7 @@ class Peers:
         for name, peer in list(self.table.items()):
             if peer.state == "down" and peer.channel is None and not peer.waiters and not (once and peer.was_up):
                 del self.table[name]
+                self.node.far.pop(name, None)  # else sends would go on to the record that nobody looks at any more
         self._most = max(KNOWN, 2 * len(self.table))
 
     def may_connect(self, peer: Peer) -> bool:
@@ -252,7 +257,7 @@ class Peers:
             now=self.loop.time(),
         )
 
-    def snapshot(self, buffers: Sequence[Any]) -> tuple[list[Any], Callable[[], object] | None]:
+    def snapshot(self, buffers: Sequence[Any]) -> list[Any]:
         """The buffers of a message as they are now: what may still be written to is copied, into used memory."""
         kept: list[Any] = []
         for view in buffers:
@@ -262,11 +267,15 @@ class Peers:
                 room = memoryview(self.pool.take(view.nbytes))[: view.nbytes]
                 room[:] = view
                 kept.append(room)
-        return kept, None
+        return kept
 
     def secure(self, host: str) -> bool:
         """Whether a listener on `host` speaks TLS."""
         return self.options.tls is not False and (self.options.tls is not None or not is_loopback(host))
+
+    def tls_times(self) -> dict[str, Any]:
+        """How long TLS itself may take, in seconds: asyncio's own limits are 60 and 30."""
+        return {"ssl_handshake_timeout": self.options.setup_timeout, "ssl_shutdown_timeout": CLOSE_TIME}
 
     @property
     def tls(self) -> tls.Tls:
@@ -361,12 +370,13 @@ class Peers:
             attempt.cancel()
         if peer.channel is None:
             peer.channel = self.new_channel(peer)
-        peer.is_up(who.creation, who.hidden)
+        peer.is_up(who.creation, who.hidden or self.identity.hidden)  # hidden on one side is hidden on both, as in OTP
         peer.incoming.reader = Reader(who.name, who.creation)
         peer.connection = connection
         connection.peer, connection.channel = peer, peer.channel
         self.connections.add(connection)
-        log.info("connected to %s over %s", peer.name, connection.carrier)
+        level = logging.DEBUG if peer.hidden else logging.INFO
+        log.log(level, "connected to %s over %s", peer.name, connection.carrier)
         self.watch.up(peer.name, peer.hidden)
         if self.options.mesh and not peer.hidden and not self.identity.hidden:
             names = mesh.introduce(self.nodes(), peer.name)
@@ -391,7 +401,7 @@ class Peers:
 
     def _lost(self, peer: Peer, reason: str) -> None:
         creation = peer.creation
-        log.info("lost %s: %s", peer.name, reason)
+        log.log(logging.DEBUG if peer.hidden else logging.INFO, "lost %s: %s", peer.name, reason)
         peer.end(reason)
         # Who says goodbye tells the others itself, or leaves them too.
         meshed = self.options.mesh and not peer.hidden and not self.identity.hidden
@@ -408,7 +418,7 @@ class Peers:
         known = {peer.name: peer.creation for peer in self.table.values() if peer.state == "up" and not peer.hidden}
         if mesh.lets_go(name, creation, self.node.name, known):
             log.warning("%s has lost %s: letting go of it, too, so that no partitions overlap", told_by.name, name)
-            self.disconnect(name)
+            self._drop(name, "lost_connection")
 
     def introduced(self, by: Peer, names: list[str]) -> None:
         """A node that came up named those it is connected with."""

@@ -47,6 +47,7 @@ class File(Protocol):
 
     def fileno(self) -> int:
         """The descriptor."""
+        ...
 
     def close(self) -> object:
         """Close it."""

@@ -44,9 +44,9 @@ class Spawning(Request):
         peer.spawns[self.ref.id] = self
         process.extras().own_requests()[self] = None
         kind, parts, buffers = body
-        buffers, sent = peer.peers.snapshot(buffers) if buffers else (buffers, None)
+        buffers = peer.peers.snapshot(buffers)
         asked = (control.SPAWN, self.ref.id, options)
-        channel.control(process.pid.serial, asked, kind, parts, buffers, sent)
+        channel.control(process.pid.serial, asked, kind, parts, buffers)
         peer.wrote(process)
 
     def started(self, pid: Pid) -> None:
@@ -126,6 +126,7 @@ def _start(peer: Peer, sender: int, ref: Ref, options: dict[str, Any], message: 
             None,
             options.get("name"),
             trap_exit=bool(options.get("trap_exit")),
+            max_mailbox=_limit(options.get("max_mailbox")),
             context=peer.peers.context.copy(),
             lineage=(parent, None),
         )
@@ -141,6 +142,11 @@ def _start(peer: Peer, sender: int, ref: Ref, options: dict[str, Any], message: 
     if peer.channel is not None:
         peer.channel.control(process.pid.serial, (control.SPAWN_REPLY, ref.id, process.pid.serial))
         peer.wrote(None)
+
+
+def _limit(wanted: Any) -> int | tuple[int, int] | None:
+    """`max_mailbox` as spawn takes it; a tuple travels as a list."""
+    return tuple(wanted) if isinstance(wanted, list) else wanted
 
 
 def _refuse(peer: Peer, ref: Ref, error: BaseException) -> None:

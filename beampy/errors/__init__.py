@@ -48,7 +48,6 @@ fault it is and what to do about it. This module imports nothing of beampy.
 
 from __future__ import annotations
 
-from beampy.errors.root import BeampyError
 from beampy.errors.local import (
     AlreadyRegistered,
     AlreadyStarted,
@@ -98,6 +97,7 @@ from beampy.errors.nodes import (
     UnknownNode,
     VersionMismatch,
 )
+from beampy.errors.root import BeampyError
 
 __all__ = [
     "AlreadyRegistered",
@@ -150,4 +150,3 @@ __all__ = [
 
 for _name in __all__:  # where people find them, and what tracebacks show
     globals()[_name].__module__ = __name__
-del _name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from beampy.errors.root import BeampyError, _said, _shown
 from beampy.errors.local import CallFailed
+from beampy.errors.root import BeampyError, _said, _shown
 
 
 class CallKilled(CallFailed):

@@ -242,7 +242,11 @@ def call(server: Any, request: Any, /, *, timeout: float | None = CALL_TIMEOUT) 
         return api.submit(me, lambda: call(server, request, timeout=timeout), f"call to {server!r}")
     pending = Request(me, server, timeout)
     if pending.to is not None:
-        api.send(pending.to, tuple.__new__(Call, (pending.ref, me.pid, request)))
+        try:
+            api.send(pending.to, tuple.__new__(Call, (pending.ref, me.pid, request)))
+        except BaseException:  # EncodeError, PeerBusy: nothing was asked
+            pending.cancel()
+            raise
     return pending
 
 

@@ -5,181 +5,41 @@
     bp.groups.broadcast("workers", "reload")
     ref, pids = await bp.groups.monitor("workers")   # then GroupJoin and GroupLeave messages under ref
 
-Rule: a scope is one process that keeps the memberships and alone changes them, one change after the other; everybody
-on its node reads its table. So what is a change for those who monitor a group is one for whoever keeps a copy of the
-scope, too, and both see the changes in the same order. A process may join several times; a group is there while it
-has members.
+Rule: a scope is one process on each node; it keeps the memberships, and everybody on its node reads its table. Scopes
+of one name on connected nodes tell each other of their own members (groups_circle.py): a join is seen at once here,
+and soon elsewhere; who is on a node that is gone is in no group; nodes that are not connected directly, or are hidden,
+know nothing of each other. A process may join several times; a group is there while it has members.
 
-The functions of this module are those of the scope "groups", which is started when it is first used, linked to
-nobody. Scopes of your own are started, normally by a supervisor: `Groups.start_link("rooms")`, then `Groups("rooms")`.
+The functions of this module are those of the scope "groups", which runs on every node with a name, and elsewhere from
+its first use on, linked to nobody. Scopes of your own are started, normally by a supervisor:
+`Groups.start_link("rooms")`, then `Groups("rooms")`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from beampy import api
-from beampy.core.extras import Become
-from beampy.core.ids import Pid, Ref
-from beampy.core.signals import Down
+from beampy.core.ids import Pid
 from beampy.errors import BadDestination, NameTaken, NoProcess
 from beampy.otp import gen
+from beampy.otp.groups_memberships import GroupJoin, GroupLeave, Memberships
+from beampy.otp.groups_scope import DEFAULT, Scope, serve_default
 from beampy.otp.messages import Method
-from beampy.otp.server import Loop, Server
 from beampy.otp.supervised import Supervised
-from beampy.otp.tables import lives, on_node, own, table_of
-from beampy.otp.typed import call
+from beampy.otp.tables import lives, on_node, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable
 
+    from beampy.core.ids import Ref
     from beampy.core.process import Process
     from beampy.handle import Handle
 
-DEFAULT = "groups"
-
-
-class GroupJoin(NamedTuple):
-    """These processes have joined a group, once for each time they are in `pids`."""
-
-    ref: Ref
-    group: Any
-    pids: tuple[Pid, ...]
-
-
-class GroupLeave(NamedTuple):
-    """These processes have left a group, or have ended."""
-
-    ref: Ref
-    group: Any
-    pids: tuple[Pid, ...]
-
-
-class Change(NamedTuple):
-    """One step of a scope: all that is ever told of it, to monitors or to copies of the scope."""
-
-    op: Literal["join", "leave"]
-    group: Any
-    pids: tuple[Pid, ...]
-
-
-class Memberships:
-    """group -> pid -> how often it has joined, and the groups of each pid. Pure."""
-
-    __slots__ = ("groups", "joined")
-
-    def __init__(self) -> None:
-        self.groups: dict[Hashable, dict[Pid, int]] = {}
-        self.joined: dict[Pid, dict[Hashable, None]] = {}
-
-    def __repr__(self) -> str:
-        return f"<{len(self.groups)} groups, {len(self.joined)} members>"
-
-    def join(self, group: Hashable, pids: Iterable[Pid]) -> None:
-        """Each pid joins once for each time it is named."""
-        for pid in pids:
-            members = self.groups.setdefault(group, {})
-            members[pid] = members.get(pid, 0) + 1
-            self.joined.setdefault(pid, {})[group] = None
-
-    def leave(self, group: Hashable, pids: Iterable[Pid]) -> tuple[Pid, ...]:
-        """Each pid leaves once for each time it is named. Those that were members."""
-        return tuple(pid for pid in pids if self._left(group, pid))
-
-    def _left(self, group: Hashable, pid: Pid) -> bool:
-        members = self.groups.get(group, {})
-        if pid not in members:
-            return False
-        members[pid] -= 1
-        if not members[pid]:
-            del members[pid]
-            del self.joined[pid][group]
-            if not self.joined[pid]:
-                del self.joined[pid]
-        if not members:
-            del self.groups[group]
-        return True
-
-    def everything(self, pid: Pid) -> list[Hashable]:
-        """The groups of a process, each as often as it has joined."""
-        return [group for group in self.joined.get(pid, ()) for _ in range(self.groups[group][pid])]
-
-    def members(self, group: Hashable) -> tuple[Pid, ...]:
-        """The members of a group, each as often as it has joined."""
-        return tuple(pid for pid, times in self.groups.get(group, {}).items() for _ in range(times))
-
-
-class Scope(Server):
-    """The process of a scope: the only one that changes its memberships."""
-
-    def __init__(self) -> None:
-        self.memberships = Memberships()
-        self.watched: dict[Pid, Ref] = {}
-        self.topics: dict[Ref, tuple[Any, ...]] = {}  # of each monitor: (group,), or () for all groups
-        self.subscribers: dict[tuple[Any, ...], dict[Ref, Pid]] = {}
-        own(self.memberships)
-
-    @call
-    async def join(self, group: Any, pids: tuple[Pid, ...]) -> None:
-        self._apply(Change("join", group, pids))
-        for pid in pids:
-            if pid not in self.watched:
-                self.watched[pid] = api.monitor(pid)  # one that has ended goes again at once
-
-    @call
-    async def leave(self, group: Any, pids: tuple[Pid, ...]) -> bool:
-        left = self._apply(Change("leave", group, pids))
-        for pid in left:
-            if pid not in self.memberships.joined and pid in self.watched:
-                api.demonitor(self.watched.pop(pid), flush=True)
-        return bool(left)
-
-    @call
-    async def subscribe(self, subscriber: Pid, topic: tuple[Any, ...]) -> tuple[Ref, Any]:
-        ref = api.monitor(subscriber)
-        self.topics[ref] = topic
-        self.subscribers.setdefault(topic, {})[ref] = subscriber
-        members = self.memberships.members
-        return ref, members(topic[0]) if topic else {group: members(group) for group in self.memberships.groups}
-
-    @call
-    async def unsubscribe(self, ref: Ref) -> bool:
-        return self._unsubscribed(ref) and api.demonitor(ref, flush=True)
-
-    def _unsubscribed(self, ref: Ref) -> bool:
-        topic = self.topics.pop(ref, None)
-        if topic is None:
-            return False
-        refs = self.subscribers[topic]
-        del refs[ref]
-        if not refs:
-            del self.subscribers[topic]
-        return True
-
-    async def handle_info(self, message: Any) -> None:
-        match message:
-            case Down(ref, pid) if self.watched.get(pid) == ref:
-                del self.watched[pid]
-                for group in self.memberships.everything(pid):
-                    self._apply(Change("leave", group, (pid,)))
-            case Down(ref, _) if self._unsubscribed(ref):
-                pass
-            case _:
-                await super().handle_info(message)
-
-    def _apply(self, change: Change) -> tuple[Pid, ...]:
-        """The one place where memberships change; whoever has to know is told here. Who has joined or left."""
-        op, group, pids = change
-        kind: type[GroupJoin] | type[GroupLeave] = GroupJoin
-        if op == "join":
-            self.memberships.join(group, pids)
-        else:
-            kind, pids = GroupLeave, self.memberships.leave(group, pids)
-        if pids:
-            for topic in ((group,), ()):
-                for ref, subscriber in self.subscribers.get(topic, {}).items():
-                    api.send(subscriber, kind(ref, group, pids))
-        return pids
+__all__ = [
+    "GroupJoin", "GroupLeave", "Groups", "Memberships", "broadcast", "demonitor", "join", "leave", "local_members",
+    "members", "monitor", "monitor_scope", "which_groups",
+]  # fmt: skip
 
 
 class Groups(Supervised):
@@ -214,8 +74,9 @@ class Groups(Supervised):
     def join(self, group: Hashable, pids: Any = None) -> Handle[None]:
         """The current process joins `group`; or the given process or processes of this node do.
 
-        It has happened when the handle is awaited, and is asked for even if nobody awaits it. A process leaves when it
-        ends. Raises NotLocal for processes of other nodes, NoProcess when the scope does not run.
+        It has happened here when the handle is awaited, and is asked for even if nobody awaits it; other nodes hear of
+        it soon. A process leaves when it ends. Raises NotLocal for processes of other nodes, NoProcess when the scope
+        does not run, EncodeError for a group that cannot travel (on a node with a name).
 
         >>> await bp.groups.join("workers")
         >>> await bp.groups.join("workers", [pid, pid])         # twice
@@ -235,7 +96,10 @@ class Groups(Supervised):
     # questions
 
     def members(self, group: Hashable) -> list[Pid]:
-        """The members of `group` on all nodes, each as often as it has joined; [] for a group that is not there."""
+        """The members of `group` on all nodes, each as often as it has joined; [] for a group that is not there.
+
+        What is known here: a member on another node may have ended, or have joined, a moment ago.
+        """
 
         def work() -> list[Pid]:
             memberships = self._memberships()
@@ -329,21 +193,16 @@ def _pids(pids: Any) -> tuple[Pid, ...]:
 @api.timed
 async def _start(scope: str, *, link: bool) -> Groups:
     start = Scope.start_link if link else Scope.start
-    await start(name=scope)
+    await start(scope, name=scope)
     return Groups(scope)
 
 
 def _start_default() -> None:
     """The default scope. Nobody waits for it: its name is taken at once, and what is asked waits in its mailbox."""
     try:
-        api.spawn(_default_scope, name=DEFAULT)
+        api.spawn(serve_default, name=DEFAULT)
     except NameTaken:  # another thread was faster
         return
-
-
-async def _default_scope() -> Become:
-    api.set_label("Scope")
-    return Become(Loop(Scope(), None).serve(None))
 
 
 @api.timed

@@ -188,6 +188,7 @@ class Server:
         ref, fn = call.ref, call.fn
         channel = None if call.leader is None else self.channel(call.leader, me)
         answer: Any = None
+        kind: Kind = "async"
         try:
             if fn.__class__ is str:
                 fn = await found(fn)
@@ -214,8 +215,8 @@ class Server:
             if not me.alive:
                 raise  # an exit signal ends it, whatever its cleanup does: the caller hears of that
             self.answer(me, channel, ref, Failed(Crash.of(error), me.pid))
-            if isinstance(error, SystemExit):
-                return  # sys.exit() in a called function ends the call, not the node
+            if ends_call_only(error, kind):
+                return
             me.extras().quiet = True  # it is raised at the caller, so it is not reported here
             raise
         finally:
@@ -233,13 +234,19 @@ class Server:
         me = current.get()
         if cast.leader is not None:
             self.channel(cast.leader, me)
-        fn = await found(cast.fn) if isinstance(cast.fn, str) else cast.fn
-        me.extras().label = shown(fn)
-        kind = kind_of("remote_cast", fn)
-        if kind == "async":
-            await fn(*cast.args, **cast.kwargs)
-        else:
-            await plain(kind, fn, cast.args, cast.kwargs)
+        kind: Kind = "async"
+        try:
+            fn = await found(cast.fn) if isinstance(cast.fn, str) else cast.fn
+            me.extras().label = shown(fn)
+            kind = kind_of("remote_cast", fn)
+            if kind == "async":
+                await fn(*cast.args, **cast.kwargs)
+            else:
+                await plain(kind, fn, cast.args, cast.kwargs)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if not ends_call_only(error, kind):
+                raise
+            log.warning("%s was cast, and raised %r", shown(cast.fn), error)
 
     def done(self, ref: Ref, node: str) -> None:
         """A call has ended."""
@@ -313,7 +320,8 @@ class Server:
         extras = None if process is None else process._extras
         if process is None or extras is None:
             return
-        for handle in (*(extras.tasks or ()), *(extras.requests or ())):
+        handles: list[Any] = [*(extras.tasks or ()), *(extras.requests or ())]
+        for handle in handles:
             if getattr(handle, "callee", None) == message.node:  # a call of rpc.py's, which went before this question
                 self.me.node.route_message(process, (RPC, message.node), Ask(handle.ref, message.cause))
 
@@ -334,6 +342,11 @@ HANDLERS: dict[type, Callable[[Server, Any], None]] = {
     Unreadable: Server.ask,
     Ask: Server.asked,
 }
+
+
+def ends_call_only(error: BaseException, kind: Kind) -> bool:
+    """Whether it ends a called function, not its node: sys.exit(), and in a thread, where no Ctrl-C comes, errors."""
+    return isinstance(error, SystemExit) or (isinstance(error, KeyboardInterrupt) and not kind.startswith("async"))
 
 
 async def plain(kind: Kind, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

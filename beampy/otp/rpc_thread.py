@@ -76,6 +76,8 @@ class ThreadJob:
         except CancelledError:
             self._leave()  # again: the exception may have come in the middle of the first time
             raise
+        except StopIteration as error:  # which no future takes: as in a coroutine (PEP 479)
+            raise RuntimeError("the function raised StopIteration") from error
 
     def cancel(self) -> None:
         """Tell it. Nothing happens where it has ended."""

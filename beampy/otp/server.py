@@ -228,7 +228,7 @@ class Loop:
                     else:
                         message = await receive(timeout=self.timeout, default=IDLE)
                 except DecodeError as unreadable:  # handle_info's: what another node sends must not end a server
-                    message = unreadable
+                    message = cast("Any", unreadable)
                 if self.timeout is not None and message.__class__ is not System:
                     self.timeout = None  # to be looked at does not end the wait, as in OTP
                 kind = message.__class__

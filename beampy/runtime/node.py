@@ -22,6 +22,8 @@ from beampy.core.node import EXIT_GRACE, LocalNode, Tracer
 from beampy.core.signals import Crash
 from beampy.errors import BeampyError, Exited, NotInNode
 from beampy.handle import Handle, Pending, ThreadHandle
+from beampy.otp.global_names_keeper import start_global_names
+from beampy.otp.groups_scope import start_groups
 from beampy.otp.rpc_server import start_rpc
 from beampy.runtime.strict import Copier
 
@@ -162,6 +164,8 @@ class Node:
 
                 start_rpc(node)
                 self._peers = await join(node, self._cookie, self._net)
+                start_groups(node)
+                start_global_names(node)
                 if self._pipe is not None:
                     from beampy.dist.pipe import attach, take_over
 

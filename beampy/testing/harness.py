@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from beampy import api
 from beampy.core.info import process_info
 from beampy.core.mailbox import messages
-from beampy.core.signals import safe_repr
+from beampy.core.signals import Down, safe_repr
 from beampy.errors import ReceiveTimeout
 from beampy.runtime import Node
 
@@ -109,3 +109,10 @@ async def ended(pid: Pid, timeout: float = DEADLINE) -> Any:
     ref = api.monitor(pid)
     down = await expect(lambda m: isinstance(m, tuple) and getattr(m, "ref", None) == ref, timeout)
     return down.reason
+
+
+async def arrived(pid: Pid) -> None:
+    """Wait until what the current process has sent to `pid` has taken effect there. On its own node it has."""
+    if pid.node != api.node():
+        ref = api.monitor(("nobody", pid.node))  # it is answered there after what went before it
+        await expect(lambda m: isinstance(m, Down) and m.ref == ref)

@@ -1,7 +1,7 @@
 """Substrates: where the processes of a test live. The same body, on one node or across two.
 
-`harness.run(body)` runs a body on one node. With a `Substrate` it starts two that are connected, and every process that
-is spawned by a process of the one is placed on the other: what they say to each other, links, monitors, exits, calls and
+`harness.run(body)` runs a body on one node. With a `Substrate` it starts two that are connected, and what a process
+of the one spawns is placed on the other: what they say to each other, links, monitors, exits, calls and
 answers then cross a socket, through codec and channel, in both directions.
 
 Rule: only the place is changed. `spawn` still answers at once, because both nodes are in this interpreter: the process
@@ -21,6 +21,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from beampy import api
 from beampy.core.ids import Pid, Ref
 from beampy.dist.address import Address
 from beampy.dist.ties import Monitoring, Watched
@@ -29,13 +30,15 @@ from beampy.runtime import Node
 from beampy.wire.codec import Decoder, Encoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
     from beampy.dist.peers import Peers
 
 NAMES = ("one@127.0.0.1", "two@127.0.0.1")
+
+LOOKS = ("is_alive", "process_info")  # what a test may ask of a process on either node
 
 SETUP = 10.0  # seconds for two nodes of one machine to meet
 
@@ -57,7 +60,7 @@ class Substrate:
     async def nodes(self, **options: Any) -> AsyncIterator[list[Node]]:
         """The two nodes, connected; both end at the same time. `options` are those of `bp.Node`, for both."""
         known: dict[str, Address] = {}
-        net = {"cookie": secrets.token_hex(16), "unix": False, "tls": self.tls}
+        net: dict[str, Any] = {"cookie": secrets.token_hex(16), "unix": False, "tls": self.tls}
         nodes = [Node(name, discovery=Known(known, self.tls), **net, **options) for name in NAMES]
         try:
             for node in nodes:
@@ -69,7 +72,8 @@ class Substrate:
                 _by_number(here, there)
             for here, there in (nodes, nodes[::-1]):
                 here._core.spawn = Placing(here, there).spawn  # type: ignore[method-assign]
-            yield nodes
+            with _looking({node.name: node._core for node in nodes}):
+                yield nodes
         finally:
             await asyncio.gather(*(node._close() for node in nodes))
             held.clear()
@@ -109,11 +113,26 @@ def _peers(node: Node) -> Peers:
     return node._peers
 
 
+@contextlib.contextmanager
+def _looking(nodes: dict[str, LocalNode]) -> Iterator[None]:
+    """A body's `is_alive` and `process_info` look at a process where it lives: they are how a test sees what it did."""
+    local = api._local
+
+    def where(verb: str, pid: Pid) -> LocalNode:
+        return nodes[pid.node] if verb in LOOKS and pid.node in nodes else local(verb, pid)
+
+    api._local = where
+    try:
+        yield
+    finally:
+        api._local = local
+
+
 async def _meet(here: Node, there: Node) -> None:
     """Connect them, and wait until both know."""
     async with asyncio.timeout(SETUP):
         await _peers(here).connect(there.name)
-        while _peers(there).peer(here.name).state != "up":
+        while _peers(there).peer(here.name).state != "up":  # noqa: ASYNC110  -- no event tells of it
             await asyncio.sleep(0.001)
 
 
@@ -258,11 +277,13 @@ def _by_number(here: Node, there: Node) -> None:
     peers.encoder = encoder
     incoming = _peers(there).peer(here.name).incoming
     incoming.reader.decoder = Decoder(core.name, core.creation, ByNumber())
-    send = peers.send
+    peer = peers.peer(there.name)
+    send = peer.send
 
     def exporting(sender: Any, dest: Any, message: Any) -> None:
         if dest.__class__ is Ref and dest._holder is not None:
             there._core.export(dest)  # it came by a closure or an argument, not in a message
         send(sender, dest, message)
 
-    peers.send = exporting  # type: ignore[method-assign]
+    peer.send = exporting  # type: ignore[method-assign]
+    core.far[there.name] = exporting

@@ -21,7 +21,7 @@ import pickle
 import sys
 from functools import partial
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from beampy.core.ids import Pid, Ref
 from beampy.core.signals import Crash
@@ -86,7 +86,7 @@ class _Sink:
 
 def _memo() -> Any:
     """The memo a pickler starts every message with. Setting it forgets the message before."""
-    pickler = pickle.Pickler(_Sink([].append), PROTOCOL)
+    pickler = pickle.Pickler(cast("Any", _Sink([].append)), PROTOCOL)
     pickler.memo = {id(maker): (place, maker) for place, maker in enumerate((_pid, _ref, _made))}
     return pickler.memo
 
@@ -159,7 +159,7 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
         marks.append(len(parts))
         return False
 
-    pickler = _Pickler(_Sink(parts.append), PROTOCOL, buffer_callback=beside)
+    pickler = _Pickler(cast("Any", _Sink(parts.append)), PROTOCOL, buffer_callback=beside)
     pickler.reducer_override = override  # type: ignore[method-assign]
     pickler.memo = MEMO
     dump = pickler.dump

@@ -92,7 +92,7 @@ def named(name: str, sender: int, kind: int) -> bytes:
 def controlled(sender: int, args: tuple[Any, ...], kind: int) -> bytes:
     """The header of a CONTROL, its length still 0."""
     try:
-        array: bytes = msgpack.packb(args)
+        array = cast("bytes", msgpack.packb(args))
     except (TypeError, ValueError, OverflowError) as error:
         raise EncodeError("a control array", str(error)) from None
     if len(array) > MAX_ARGS:

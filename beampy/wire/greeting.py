@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgpack
 
@@ -187,7 +187,7 @@ SHAPES: dict[int, Shape] = {
 
 def frame(seals: int, kind: int, *fields: object) -> bytes:
     """A frame up to its seals, which the caller appends."""
-    body: bytes = msgpack.packb([kind, *fields])
+    body = cast("bytes", msgpack.packb([kind, *fields]))
     return (1 + len(body) + seals * SEAL).to_bytes(2, "big") + bytes([seals]) + body
 
 

@@ -1,7 +1,8 @@
 """beampy's side: a case's body runs as the first process of a fresh node.
 
-The bodies are in the hot-path files; this file only gives them a node. The variant "asyncio" puts
-the node on asyncio's own loop, the default on the loop that `bp.run` picks.
+The bodies are in the hot-path files; this file only gives them a node, or two. The variant "asyncio"
+puts the node on asyncio's own loop, the default on the loop that `bp.run` picks. The variants "tcp"
+and "tls" know only what needs two nodes, which by default talk over a unix socket.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import beampy as bp
 from benchmarks import HOT_PATHS
+from benchmarks.two_nodes import CARRIERS, measure_two
 
 if TYPE_CHECKING:
     from benchmarks.case import Body, Case, Figures, Workloads
@@ -30,7 +32,14 @@ def cases() -> list[Case]:
 
 def workloads(variant: str) -> Workloads:
     run = _on_asyncio if variant == "asyncio" else _on_default
-    return {case.name: partial(run, case.body) for case in cases()}
+    carrier = variant if variant in CARRIERS else "unix"
+    found: Workloads = {}
+    for case in cases():
+        if case.nodes == 2:
+            found[case.name] = partial(_on_two, case.body, carrier, variant)
+        elif variant not in CARRIERS:
+            found[case.name] = partial(run, case.body)
+    return found
 
 
 def versions() -> dict[str, str]:
@@ -57,6 +66,10 @@ def loop(variant: str) -> str:
 def _on_default(body: Body, size: int) -> Figures:
     figures: Figures = bp.run(body, size)
     return figures
+
+
+def _on_two(body: Body, carrier: str, variant: str, size: int) -> Figures:
+    return measure_two(body, size, carrier, "asyncio" if variant == "asyncio" else "")
 
 
 def _on_asyncio(body: Body, size: int) -> Figures:

@@ -1,4 +1,4 @@
-"""xoscar: actors in one process, a driver actor asking or telling another (no sub-processes).
+"""xoscar: actors in one process, a driver actor asking or telling another; for remote_call, one in a sub-process.
 
 On uvloop where installed, as xoscar's own pools do.
 """
@@ -14,9 +14,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.case import Figures, Workloads, per_second, percentile_us, resident_bytes
+from benchmarks.versus.beside import IN_FLIGHT, one_by_one_awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 xoscar: Any = importlib.import_module("xoscar")
 MESSAGE = ("message", 1)
@@ -86,6 +87,21 @@ async def memory(address: str, n: int) -> Figures:
     return {"memory.process": (resident_bytes() - before) / n}
 
 
+async def remote_call(n: int) -> Figures:
+    pool = await xoscar.create_actor_pool("127.0.0.1", n_process=1, logging_conf={"level": "ERROR"})
+    try:
+        there = next(address for address in pool.sub_processes)
+        echo = await xoscar.create_actor(Echo, address=there, uid="echo")
+        figures = await one_by_one_awaited("server", lambda: echo.echo(MESSAGE), n)
+        began = perf_counter()
+        for _ in range(max(1, n // IN_FLIGHT)):
+            await asyncio.gather(*(echo.echo(MESSAGE) for _ in range(IN_FLIGHT)))
+        figures["remote_call.pipelined.one"] = per_second(max(1, n // IN_FLIGHT) * IN_FLIGHT, began)
+        return figures
+    finally:
+        await pool.stop()
+
+
 async def _pair(address: str) -> tuple[Any, Any]:
     echo = await xoscar.create_actor(Echo, address=address, uid="echo")
     return echo, await xoscar.create_actor(Driver, address=address, uid="driver")
@@ -100,16 +116,21 @@ async def _in_pool(body: Callable[[str, int], Awaitable[Figures]], n: int) -> Fi
 
 
 def _run(body: Callable[[str, int], Awaitable[Figures]], n: int) -> Figures:
+    return _on_loop(_in_pool(body, n))
+
+
+def _on_loop(main: Coroutine[Any, Any, Figures]) -> Figures:
     if loop("") == "uvloop":
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_in_pool(body, n))
-    return asyncio.run(_in_pool(body, n))
+            return runner.run(main)
+    return asyncio.run(main)
 
 
 def workloads(_: str) -> Workloads:
-    return {body.__name__: partial(_run, body) for body in (oneway, spawn, call, memory)}
+    alone: Workloads = {body.__name__: partial(_run, body) for body in (oneway, spawn, call, memory)}
+    return {**alone, "remote_call": lambda n: _on_loop(remote_call(n))}
 
 
 def versions() -> dict[str, str]:

@@ -20,6 +20,7 @@ import pytest
 import beampy as bp
 from beampy import api
 from beampy.testing import harness
+from tests.conformance import one_node
 
 SHORT = 0.02
 LONG = 30.0
@@ -65,6 +66,7 @@ async def test_nested_timeouts_end_the_right_one() -> None:
     assert await harness.run(body) == ["outer"]
 
 
+@one_node.AT_ONCE
 async def test_a_timeout_that_comes_with_a_message_loses_nothing() -> None:
     """The message is handed over and the timeout fires in one tick: the message is still there afterwards."""
 

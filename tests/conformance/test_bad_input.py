@@ -33,6 +33,7 @@ from beampy.errors import (
     StartFailed,
 )
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.vectors import process
 from tests.conformance.vocabulary import NONE, absent, dead, forever, get1, idler, mailbox, nothing, reason, until
 
@@ -280,6 +281,7 @@ async def test_receive_in_another_process_than_the_one_that_asked():
 # names
 
 
+@one_node.NAMES
 @process()
 async def test_a_name_that_is_taken():
     holder = idler()
@@ -304,13 +306,14 @@ async def test_a_name_that_is_taken():
 
 @process()
 async def test_bad_process_names():
+    before = bp.registered()
     for name in ("", "undefined", 7, b"x", ("a", "b")):
         with pytest.raises(BadName) as caught:
             bp.register(name, bp.self())
         assert isinstance(caught.value, ValueError)
         with pytest.raises(BadName):
             bp.spawn(nothing, name=name)
-    assert bp.registered() == []
+    assert bp.registered() == before
 
 
 @pytest.mark.parametrize(
@@ -382,6 +385,7 @@ async def test_exit_with_arguments_that_do_not_fit():
         bp.exit(bp.self(), "x", "y")
 
 
+@one_node.SHARED
 @process(strict=True)
 async def test_a_message_that_cannot_travel():
     # A strict node copies messages as if they went to another node: the sender is told, nobody else suffers.
@@ -549,6 +553,7 @@ async def test_an_exception_that_cannot_be_shown_in_a_server(caplog):
         assert part in report, report
 
 
+@one_node.SHARED
 @process()
 async def test_a_reason_that_cannot_be_shown(caplog):
     server = await EvilServer.start()
@@ -605,7 +610,10 @@ def test_a_crash_without_a_picklable_exception_travels() -> None:
 
 
 async def _zombie(caplog: pytest.LogCaptureFixture, me: bp.Pid, again: list[bool]) -> None:
+    where = []
+
     async def body():
+        where.append(api.self_process().node)
         bp.register("undead", bp.self())
         bp.send(me, "ready")
         while True:
@@ -624,13 +632,12 @@ async def _zombie(caplog: pytest.LogCaptureFixture, me: bp.Pid, again: list[bool
     assert await reason(ref) == "killed"
     assert bp.whereis("undead") is None
     assert (bp.is_alive(pid), bp.process_info(pid)) == (False, None)
-    node = api.self_process().node
-    await until(lambda: node.statistics()["zombies"] == 1)
+    await until(lambda: where[0].statistics()["zombies"] == 1)
     bp.send(pid, "wake up")
     assert await mailbox() == []
     [report] = errors(caplog)
     assert "was killed but its code goes on" in report
-    assert "undead" not in bp.registered()
+    assert "undead" not in where[0].registry.pids
 
 
 async def test_a_process_that_swallows_its_kill(caplog):

@@ -51,6 +51,7 @@ async def outcome(row: Probe) -> object:
     await harness.expect("ready")
     if how == "link_exit2":
         bp.exit(peer, why)
+        await harness.arrived(peer)
         if bp.is_alive(peer):
             bp.send(pid, "checked")
     else:

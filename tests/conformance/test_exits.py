@@ -348,6 +348,7 @@ async def test_cleanup_may_await_send_and_call():
     pid, ref = bp.spawn_monitor(body)
     await harness.expect("ready")
     bp.exit(pid, "shutdown")
+    await harness.arrived(pid)
     assert not bp.is_alive(pid)
     assert await get1() == "cleaned up"
     assert await reason(ref) == "shutdown"

@@ -8,6 +8,7 @@ import beampy as bp
 from beampy.errors import BadDestination, NoProcess
 from beampy.otp.groups import GroupJoin, GroupLeave, Groups
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.vectors import probe
 from tests.conformance.vocabulary import absent, c, ca, dead, get1, idler, mailbox, reason, until, waiting
 
@@ -79,6 +80,7 @@ async def test_pg_joined_twice_leave_once():
     return [(await leave(s, "g"), len(s.members("g"))) for _ in range(3)]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_two_members_two_groups():
     s, me, pid = await scope(), bp.self(), idler()
@@ -88,6 +90,7 @@ async def test_pg_two_members_two_groups():
     return [sorted(s.members("g")) == sorted([me, pid]), sorted(s.which_groups())]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_list_of_pids():
     s, me, pid = await scope(), bp.self(), idler()
@@ -96,6 +99,7 @@ async def test_pg_list_of_pids():
     return [joined, many, left, few, await leave(s, "g", [pid, me]), s.members("g")]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_leave_on_exit():
     s, pid = await scope(), idler()
@@ -106,6 +110,7 @@ async def test_pg_leave_on_exit():
     return [many, s.members("h"), s.which_groups()]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_join_dead():
     s = await scope()
@@ -140,6 +145,7 @@ async def test_pg_any_term_is_a_group():
     return [s.which_groups(), len(s.members(("room", 1)))]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_owner_of_membership_is_the_process():
     s, me = await scope(), bp.self()
@@ -180,6 +186,7 @@ async def test_pg_scope_restart():
     return (await scope()).members("g")
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_scope_ends_members_live():
     s, member = await scope(), idler()
@@ -197,6 +204,7 @@ async def test_pg_scope_ends_members_live():
 # events
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_monitor_events():
     s, pid = await scope(), idler()
@@ -209,6 +217,7 @@ async def test_pg_monitor_events():
     return [len(members), *[await event(ref, pid) for _ in range(4)], await absent()]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_monitor_exit_of_double_member():
     s, pid = await scope(), idler()
@@ -220,6 +229,7 @@ async def test_pg_monitor_exit_of_double_member():
     return [await event(ref, pid), await event(ref, pid), await absent()]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_monitor_list_join():
     s = await scope()
@@ -292,6 +302,7 @@ async def test_pg_monitor_scope():
     return [sizes, await event(ref, me), await event(ref, me)]
 
 
+@one_node.GROUPS
 @probe
 async def test_pg_join_seen_at_once():
     s, me = await scope(), bp.self()

@@ -8,8 +8,9 @@ import contextvars
 import beampy as bp
 from beampy.errors import BadDestination, NotLocal
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.vectors import BADARG, PROBES, differs, probe, process
-from tests.conformance.vocabulary import c, dead, distinct, down, get1, idle, idler, reason, until
+from tests.conformance.vocabulary import c, dead, distinct, down, get1, idle, idler, listed, reason, until
 
 
 @probe
@@ -82,6 +83,7 @@ async def test_process_info_items():
     bp.send(pid, 2)
     bp.link(pid)
     bp.monitor(pid)
+    await harness.arrived(pid)
     await until(lambda: bp.process_info(pid).status == "waiting")
     info = bp.process_info(pid)
     bp.unlink(pid)
@@ -130,10 +132,12 @@ async def test_is_process_alive_during_exit():
     for _ in range(500):
         pid = idler()
         bp.exit(pid, "kill")
+        await harness.arrived(pid)
         seen.append([bp.is_alive(pid), bp.process_info(pid), bp.is_alive(pid)])
     return distinct(seen)
 
 
+@one_node.EXITING
 @differs(otp=[["noproc", "noproc"]], ours=[["oops", "oops"]])
 async def test_exiting_process_takes_nothing():
     # It still cleans up, so whoever links or monitors it now hears of its real end. It takes no message.
@@ -167,14 +171,15 @@ async def test_process_info_during_exit():
     await harness.expect("ready")
     bp.exit(pid, "oops")
     for _ in range(5):
+        await harness.arrived(pid)
         assert not bp.is_alive(pid)
         assert bp.process_info(pid).status == "exiting"
-        assert pid in bp.processes()
+        assert listed(pid)
         bp.send(pid, "x")
         await asyncio.sleep(0)
     cleaned.set()
     assert await reason(ref) == "oops"
-    assert (bp.is_alive(pid), bp.process_info(pid), pid in bp.processes()) == (False, None, False)
+    assert (bp.is_alive(pid), bp.process_info(pid), listed(pid)) == (False, None, False)
 
 
 @process()
@@ -185,7 +190,8 @@ async def test_process_info_during_exit_never_resurrects():
     for _ in range(5):
         bp.send(pid, "x")
         bp.exit(pid, "again")
-        assert (bp.is_alive(pid), bp.process_info(pid), pid in bp.processes()) == (False, None, False)
+        await harness.arrived(pid)
+        assert (bp.is_alive(pid), bp.process_info(pid), listed(pid)) == (False, None, False)
         assert await down(pid) == "noproc"
 
 
@@ -195,7 +201,7 @@ async def test_process_info_after_DOWN():
     ref = bp.monitor(pid)
     bp.exit(pid, "kill")
     await reason(ref)
-    return [bp.is_alive(pid), bp.process_info(pid), pid in bp.processes()]
+    return [bp.is_alive(pid), bp.process_info(pid), listed(pid)]
 
 
 @probe
@@ -213,6 +219,7 @@ async def test_process_info_with_big_heap_during_exit():
         pid = bp.spawn(big)
         await harness.expect("up")
         bp.exit(pid, "kill")
+        await harness.arrived(pid)
         seen.append([bp.is_alive(pid), bp.process_info(pid)])
     return distinct(seen)
 
@@ -229,6 +236,7 @@ async def test_only_local_pids_can_be_looked_at():
         assert c(lambda verb=verb: verb(pid)) is NotLocal
 
 
+@one_node.AT_ONCE
 @process()
 async def test_status_of_a_process_in_each_of_its_states():
     me = bp.self()

@@ -7,6 +7,7 @@ import asyncio
 import beampy as bp
 from beampy.errors import BadDestination, NoProcess
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.vectors import BADARG, probe, process
 from tests.conformance.vocabulary import (
     absent,
@@ -70,9 +71,11 @@ async def test_link_symmetric_info():
     me = bp.self()
     pid = bp.spawn(relay, me)
     bp.link(pid)
+    await harness.arrived(pid)
     both = (links(me) == [pid], links(pid) == [me])
     bp.send(pid, ("unlink", me))
     await harness.expect("unlinked")
+    await harness.arrived(pid)
     return [both, (links(me), links(pid))]
 
 
@@ -111,6 +114,7 @@ async def test_link_chain_stops_at_trapper():
 # the dead, oneself, twice, nonsense
 
 
+@one_node.DEAD
 @probe({("error", "noproc"): NoProcess})
 async def test_link_dead_local_nontrapping():
     async def body():
@@ -130,6 +134,7 @@ async def test_link_dead_local_trapping():
     return await ex(body)
 
 
+@one_node.DEAD
 @probe
 async def test_link_to_dead_nothing_leaks():
     for _ in range(100):
@@ -143,6 +148,7 @@ async def test_link_to_dead_nothing_leaks():
     return [plain, links(bp.self())]
 
 
+@one_node.DEAD
 @process()
 async def test_link_to_dead():
     # Also one of an earlier start of this node: same name, other creation.
@@ -297,12 +303,14 @@ async def test_no_link_to_the_dead_remains():
     pid = bp.spawn(body)
     await harness.expect("ready")
     bp.exit(pid, "oops")
+    await harness.arrived(pid)
     assert links(pid) == [peer]
     ref = bp.monitor(peer)
     bp.exit(peer, "kill")
     await reason(ref)
     assert links(pid) == []
     ref = bp.monitor(pid)
+    await harness.arrived(pid)
     cleaned.set()
     assert await reason(ref) == "oops"
 

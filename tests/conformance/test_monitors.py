@@ -8,6 +8,7 @@ import beampy as bp
 from beampy.core.ids import NO_NODE
 from beampy.errors import BadDestination, BadRef
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.vectors import A_PID, A_REF, BADARG, differs, probe, process
 from tests.conformance.vocabulary import (
     NONE,
@@ -93,6 +94,7 @@ async def test_monitor_noconnection():
         assert await get1() == bp.Down(ref, target, "noconnection")
 
 
+@one_node.NAMES
 @probe
 async def test_monitor_named():
     pid = idler()
@@ -103,6 +105,7 @@ async def test_monitor_named():
     return [("process", down.target, down.reason) for down in downs]
 
 
+@one_node.NAMES
 @probe
 async def test_monitor_name_resolved_once():
     one, two = idler(), idler()
@@ -161,6 +164,7 @@ async def test_hundred_monitors_each_once():
     return len(found), sorted(refs) == sorted(down.ref for down in found if down.reason == "x")
 
 
+@one_node.EXITING
 @differs(otp=["noproc"], ours=["oops"])
 async def test_monitor_after_exit_signal():
     seen = []
@@ -361,8 +365,10 @@ async def test_monitor_lists_cleaned():
         return len(monitors(me)), len(monitored_by(pid))
 
     ref = bp.monitor(pid)
+    await harness.arrived(pid)
     live = count()
     bp.demonitor(ref)
+    await harness.arrived(pid)
     after = count()
     two = idler()
     ref_two = bp.monitor(two)
@@ -378,6 +384,7 @@ async def test_monitor_lists_cleaned():
     return [live, after, after_down, count()]
 
 
+@one_node.NAMES
 @probe({("process", ("mi", NO_NODE)): ("mi", NO_NODE)})
 async def test_monitors_info_shows_name():
     pid = idler()

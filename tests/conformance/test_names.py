@@ -7,6 +7,7 @@ import asyncio
 import beampy as bp
 from beampy.errors import BadDestination, BadName, NameTaken, NoProcess, NotRegistered
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.vectors import BADARG, probe, process
 from tests.conformance.vocabulary import (
     absent,
@@ -66,12 +67,14 @@ async def test_whereis_none():
     return bp.whereis("no_such_name")
 
 
+@one_node.NAMES
 @probe({BADARG: NameTaken})
 async def test_register_taken_name():
     bp.register("nm", idler())
     return c(lambda: bp.register("nm", bp.self()))
 
 
+@one_node.NAMES
 @probe({BADARG: NameTaken})
 async def test_register_second_name_same_pid():
     pid = idler()
@@ -79,6 +82,7 @@ async def test_register_second_name_same_pid():
     return c(lambda: bp.register("nm2", pid))
 
 
+@one_node.NAMES
 @probe({BADARG: NoProcess})
 async def test_register_dead_pid():
     gone = await dead()
@@ -90,6 +94,7 @@ async def test_unregister_missing():
     return c(lambda: bp.unregister("nm9"))
 
 
+@one_node.NAMES
 @process()
 async def test_register_of_an_exiting_process():
     pid = idler()
@@ -100,6 +105,7 @@ async def test_register_of_an_exiting_process():
 ERRORS = [NameTaken, BadName, BadName, BadDestination, BadName]
 
 
+@one_node.NAMES
 @probe({BADARG: "its own error"})
 async def test_register_errors():
     me = bp.self()
@@ -115,6 +121,7 @@ async def test_register_errors():
     return ["its own error" for _ in answers]
 
 
+@one_node.NAMES
 @probe({True: None})
 async def test_register_again_after_unregister():
     me = bp.self()
@@ -126,6 +133,7 @@ async def test_register_again_after_unregister():
     return [free, None, bp.register("ra", idler())]
 
 
+@one_node.NAMES
 @probe({True: None})
 async def test_unregister_by_other():
     bp.register("ub", idler())
@@ -142,6 +150,7 @@ async def test_registered_lists_names():
 # a name goes with its process, before anybody hears of the end
 
 
+@one_node.NAMES
 @probe
 async def test_name_gone_when_DOWN_seen():
     pid = idler()
@@ -152,6 +161,7 @@ async def test_name_gone_when_DOWN_seen():
     return bp.whereis("ng")
 
 
+@one_node.NAMES
 @probe
 async def test_name_free_when_DOWN():
     seen = []
@@ -167,6 +177,7 @@ async def test_name_free_when_DOWN():
     return distinct(seen)
 
 
+@one_node.NAMES
 @probe
 async def test_name_free_when_EXIT():
     bp.trap_exit(True)
@@ -180,6 +191,7 @@ async def test_name_free_when_EXIT():
     return distinct(seen)
 
 
+@one_node.NAMES
 @probe
 async def test_name_free_when_not_alive():
     seen = []
@@ -216,6 +228,7 @@ async def test_name_is_kept_while_its_process_cleans_up():
     assert bp.whereis("nk") is None
 
 
+@one_node.NAMES
 @probe
 async def test_mailbox_dies_with_process():
     pid = idler()

@@ -17,8 +17,9 @@ from beampy.errors import (
     StartIgnored,
     StartTimeout,
 )
+from beampy.testing import harness
 from tests.conformance.probed import CALLS, STARTS, Probed, answering, exiting, raising, say, start
-from tests.conformance.vectors import A_PID, crashed, differs, probe, process
+from tests.conformance.vectors import A_NODE, A_PID, crashed, differs, probe, process
 from tests.conformance.vocabulary import NONE, absent, ca, dead, down, ex, get1, mailbox, reason, until
 
 # start
@@ -58,7 +59,9 @@ async def test_gs_init_timeout_kills():
         await asyncio.sleep(60)
 
     assert await ca(Probed.start(init=init, timeout=0.02)) is StartTimeout
-    return bp.is_alive(await get1())
+    pid = await get1()
+    await harness.arrived(pid)
+    return bp.is_alive(pid)
 
 
 @differs(
@@ -362,7 +365,7 @@ async def test_gs_calls_in_order():
     return await bp.call(server, lambda s, _: s.state)
 
 
-@probe({("nonode@nohost", "pong"): "pong", "nonode@nohost": NoProcess})
+@probe({(A_NODE, "pong"): "pong", A_NODE: NoProcess})
 async def test_gs_multi_call_local():
     # A multi_call is several calls at once: what was answered, and what was not.
     await start(name="gmc")
@@ -375,7 +378,7 @@ async def test_gs_multi_call_local():
     return [await multi_call("gmc"), await multi_call("nobody")]
 
 
-@probe({"nonode@nohost": RuntimeError})
+@probe({A_NODE: RuntimeError})
 async def test_gs_multi_call_down():
     await start(name="gmd")
     answers = await asyncio.gather(bp.call("gmd", "crash"), return_exceptions=True)

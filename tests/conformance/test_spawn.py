@@ -7,6 +7,7 @@ import contextvars
 import beampy as bp
 from beampy.errors import BadFunction
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.vectors import A_PID, A_REF, BADARG, crashed, differs, probe, process
 from tests.conformance.vocabulary import absent, c, distinct, early, ex, get1, mailbox, nothing, reason
 
@@ -127,6 +128,7 @@ async def test_spawn_request_abandon_at_once():
         pid = bp.spawn_link(nothing)
         bp.unlink(pid)
         bp.exit(pid, "kill")
+        await harness.arrived(pid)
         seen.append((bp.is_alive(pid), await absent(0)))
     return distinct(seen)
 
@@ -187,6 +189,7 @@ async def test_the_first_line_sees_name_link_and_flag():
     assert await get1() == (True, (me,), (me,), True)
 
 
+@one_node.AT_ONCE
 @process()
 async def test_a_process_ended_before_its_first_line_runs_none():
     me = bp.self()

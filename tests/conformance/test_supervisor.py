@@ -18,6 +18,7 @@ from beampy.otp.strategy import Plan
 from beampy.otp.supervised import as_spec
 from beampy.otp.supervisor import Supervisor
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.conformance.kid import (
     child,
     close,
@@ -497,6 +498,7 @@ async def test_simple_start_child_error():
     return seen
 
 
+@one_node.LOOKS
 @probe({("error", "simple_one_for_one"): ("error", "not_found")})
 async def test_simple_terminate_child():
     s = await dynamic()

@@ -20,6 +20,7 @@ from beampy.otp.stream import async_stream
 from beampy.otp.task import Task, callers
 from beampy.otp.task_supervisor import TaskSupervisor
 from beampy.testing import harness
+from tests.conformance import one_node
 from tests.unit.otp.tidy import process
 
 FOREVER = 3600.0
@@ -90,6 +91,7 @@ async def test_start_link_differs_it_is_spawn_link():
     await harness.expect("ready")
     bp.send(pid, True)
     await harness.expect("done")
+    await harness.ended(pid)
 
 
 @process
@@ -99,9 +101,11 @@ async def test_await_differs_it_has_no_timeout():
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await task
+    await harness.arrived(task.pid)
     assert not bp.is_alive(task.pid)
 
 
+@one_node.TASKS
 @pytest.mark.parametrize("reason", ["normal", "shutdown", ("shutdown", 1), "other"])
 @process
 async def test_await_exits_on_the_tasks_exit(reason: Any):
@@ -196,6 +200,7 @@ async def test_yield_returns_nil_on_timeout_and_can_be_repeated():
     await harness.expect("done")
 
 
+@one_node.TASKS
 @process
 async def test_yield_returns_the_exit_differs_it_is_raised():
     task = Task.spawn(leave, "bye", nolink=True)
@@ -234,6 +239,7 @@ async def test_shutdown_returns_nil_on_shutting_down_the_task():
         await harness.nothing()
 
 
+@one_node.TASKS
 @process
 async def test_shutdown_returns_the_exit_on_abnormal_differs_it_is_raised():
     task = Task.spawn(leave, "abnormal", nolink=True)

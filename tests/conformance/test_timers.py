@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import beampy as bp
 from beampy.errors import BadDestination, BadRef
+from tests.conformance import one_node
 from tests.conformance.vectors import BADARG, differs, probe, process
 from tests.conformance.vocabulary import NONE, absent, c, dead, down, get1, idler, reason, until, waiting
 
@@ -34,6 +35,7 @@ async def test_timer_cancel_twice():
     return bp.cancel_timer(ref), await absent()
 
 
+@one_node.TIMERS
 @probe
 async def test_timer_cancel_by_other():
     me = bp.self()
@@ -57,6 +59,7 @@ async def test_timer_to_dead_pid():
     return isinstance(bp.send_after(0.001, await dead(), "x"), bp.Ref)
 
 
+@one_node.TIMERS
 @probe({False: None})
 async def test_timer_of_dead_target_is_cancelled():
     pid = idler()

@@ -27,6 +27,7 @@ from beampy import Pid, Ref
 from beampy.core.ids import NO_NODE
 from beampy.core.signals import Crash, Down, Exit
 from beampy.testing import harness
+from beampy.testing.substrate import NAMES
 
 VECTORS = Path(__file__).with_name("vectors")
 
@@ -59,7 +60,8 @@ A_PID = Some("a pid", lambda x: isinstance(x, Pid))
 A_REF = Some("a ref", lambda x: isinstance(x, Ref))
 A_STACK = Some("a stack", lambda x: isinstance(x, list))
 A_FUN = Some("a function", callable)
-KINDS = {"pid": A_PID, "ref": A_REF, "stack": A_STACK, "fun": A_FUN, "node": NO_NODE}
+A_NODE = Some("a node", lambda x: x in (NO_NODE, *NAMES))
+KINDS = {"pid": A_PID, "ref": A_REF, "stack": A_STACK, "fun": A_FUN, "node": A_NODE}
 
 
 def crashed(message: str) -> Some:

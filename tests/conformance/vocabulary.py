@@ -111,6 +111,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+def listed(pid: bp.Pid) -> bool:
+    """Whether a process is among those of its node."""
+    return pid in bp.processes() if pid.node == bp.node() else bp.process_info(pid) is not None
+
+
 def waiting() -> int:
     """How many messages are in the mailbox of the current process."""
     info = bp.process_info(bp.self())

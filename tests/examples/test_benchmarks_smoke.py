@@ -23,6 +23,7 @@ from benchmarks.compare import changes
 from benchmarks.compare import main as compare
 from benchmarks.goals import GOALS, Goal, judge
 from benchmarks.report import markdown, quantity, table
+from benchmarks.subjects import BEAMPY, PEERS
 from benchmarks.versus.on_beampy import cases
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +49,11 @@ def smoke(module: str, *options: str) -> dict[str, Any]:
 
 
 def test_every_file_is_a_hot_path() -> None:
-    named = {case.name.partition("_")[0] for case in cases()}
-    assert named == set(HOT_PATHS)
+    files = {file.stem for file in (ROOT / "benchmarks").glob("*.py") if "\nCASES = " in file.read_text()}
+    assert files == set(HOT_PATHS)
+    for name in HOT_PATHS:
+        for case in importlib.import_module(f"benchmarks.{name}").CASES:
+            assert case.name == name or case.name.startswith((f"{name}_", f"{name}."))
 
 
 @pytest.mark.parametrize("module", HOT_PATHS)
@@ -79,6 +83,50 @@ def test_guest(peer: str) -> None:
         assert "not installed" in table(record)
 
 
+@pytest.mark.parametrize(
+    ("module", "peers"),
+    [
+        ("remote", ("beampy-asyncio", "beampy-tcp", "beampy-tls", "echo-unix", "echo-tcp", "echo-tls", "erlang-1")),
+        ("remote_bulk", ("beampy-tls", "socket-fresh", "socket-reused", "pool", "erlang-1")),
+        ("remote_call", ("pool", "rpyc", "pyro5", "xoscar", "erlang-1")),
+        ("remote_mixed", ("beampy-tcp", "erlang-1")),
+        ("remote_connect", ("beampy-tls",)),
+    ],
+)
+def test_between_processes(module: str, peers: tuple[str, ...]) -> None:
+    """Every subject that can has figures. (dask and ray take longer to start than a test may.)"""
+    record = smoke(module, "--peers", ",".join(peers))
+    (case,) = record["cases"]
+    assert case["failures"] == {}
+    for peer in peers:
+        if record["subjects"][peer]["status"] == "measured":
+            found = [row["runs"][peer] for row in record["figures"] if peer in row["runs"]]
+            assert found, peer
+            assert all(math.isfinite(values[0]) for values in found)
+
+
+def test_a_goal_names_subjects() -> None:
+    named = {BEAMPY.name, *(peer.name for peer in PEERS)}
+    assert {goal.subject for goal in GOALS} | {goal.peer for goal in GOALS} - {None} <= named
+
+
+def test_two_tables() -> None:
+    """What takes two nodes has a table of its own, with the subjects that have a figure in it."""
+    rows = {
+        "spawn": {"runs": {"beampy": [1.0], "queue-uvloop": [2.0]}},
+        "remote": {"runs": {"beampy": [3.0], "echo-unix": [2.0]}},
+    }
+    data = smoke("oneway")
+    data["figures"] = [
+        {"figure": name, "case": name, "unit": "µs", "higher": False, **row} for name, row in rows.items()
+    ]
+    for name in ("queue-uvloop", "echo-unix"):
+        data["subjects"][name] = {"label": name, "share": 1.0, "status": "measured"}
+    heads = [line for line in markdown(data).splitlines() if line.startswith("| workload | unit | beampy")]
+    assert ["queue-uvloop" in head for head in heads] == [True, False]
+    assert ["echo-unix" in head for head in heads] == [False, True]
+
+
 def test_a_goal_names_a_figure() -> None:
     figures = {figure.name for case in cases() for figure in case.figures}
     assert {goal.figure for goal in GOALS} <= figures
@@ -98,6 +146,7 @@ def test_a_goal_names_a_figure() -> None:
             "MISSED",
         ),
         (Goal("a", at_least=2.0, peer="p"), {"a": {"beampy": [6.0]}}, None, "not measured"),
+        (Goal("a", at_most=2.0, subject="v"), {"a": {"beampy": [1.0], "v": [3.0]}}, 3.0, "MISSED"),
     ],
 )
 def test_judge(goal: Goal, runs: Any, reached: float | None, word: str) -> None:

@@ -43,6 +43,7 @@ LAYERS = {
     "runtime": "*",
     "__init__": "*",
     "cli": "*",
+    "__main__": "*",
     "notebook": "*",
     "observer": "*",
     "testing": "*",

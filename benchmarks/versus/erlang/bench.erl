@@ -15,7 +15,8 @@ main() ->
     serve().
 
 workloads() ->
-    [pingpong, oneway, fanin, ring, spawn, call, selective, memory, memory_server, supervisor, timers].
+    [pingpong, oneway, fanin, ring, spawn, call, selective, memory, memory_server, supervisor, timers
+     | nodes:workloads()].
 
 serve() ->
     case io:get_line("") of
@@ -127,7 +128,9 @@ run(timers, N) ->
     register(looked_up, self()),
     BeganLookUp = now_ns(),
     look_up(N),
-    [{"send_after", Made}, {"cancel_timer", Cancelled}, {"whereis", per_second(N, BeganLookUp)}].
+    [{"send_after", Made}, {"cancel_timer", Cancelled}, {"whereis", per_second(N, BeganLookUp)}];
+%% What takes two nodes.
+run(Name, N) -> nodes:run(Name, N).
 
 ping(_, 0) -> ok;
 ping(Ponger, N) ->

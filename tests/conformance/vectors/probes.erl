@@ -18,7 +18,8 @@ main([Group]) ->
 modules("one_node") -> [probes_signals, probes_monitors, probes_names, probes_server, probes_sys, probes_pg];
 modules("exit_signals") -> [probes_exit];
 modules("statem") -> [probes_statem];
-modules("supervisor") -> [probes_supervisor, probes_restart].
+modules("supervisor") -> [probes_supervisor, probes_restart];
+modules("two_nodes") -> [probes_nodes].
 
 header() ->
     Release = erlang:system_info(otp_release),

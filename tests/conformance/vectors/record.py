@@ -11,6 +11,9 @@ see README.md.
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-GROUPS = ("one_node", "exit_signals", "statem", "supervisor")
+GROUPS = ("one_node", "exit_signals", "statem", "supervisor", "two_nodes")
+NODES = ("two_nodes",)  # groups whose probes start other nodes
 SCHEDULERS: tuple[list[str], ...] = ([], ["+S", "1:1"])
+LOOPBACK = ("-kernel", "inet_dist_use_interface", "{127,0,0,1}")
 RUN_SECONDS = 600  # a run takes some twenty; a probe that hangs ends itself after sixty
 HEADERS = ("otp", "erts")
 MARKS = ("<!-- probes: written by record.py -->\n", "<!-- end of probes -->\n")
@@ -36,10 +41,25 @@ def compile_probes(target: Path) -> None:
     subprocess.run(["erlc", "-Werror", "-o", str(target), *sources], check=True)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def run(group: str, compiled: Path, options: list[str]) -> Answers:
     """The answers of one group, by name, with the header's two among them."""
+    environment = dict(os.environ)
+    if group in NODES:
+        environment["ERL_EPMD_PORT"] = str(free_port())  # a name service of their own, which erl starts
+        options = [*options, "-name", "here@127.0.0.1", "-setcookie", secrets.token_hex(8), *LOOPBACK]
     command = ["erl", *options, "-noshell", "-noinput", "-pa", ".", "-run", "probes", "main", group]
-    done = subprocess.run(command, cwd=compiled, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
+    done = subprocess.run(
+        command, cwd=compiled, env=environment, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+    )
+    if group in NODES:
+        subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
     if done.returncode != 0:
         raise NotRecorded(f"{group}: {done.stderr or done.stdout}")
     answers: Answers = {}

@@ -119,3 +119,22 @@ async def test_a_supervisor_restarts_a_child_on_another_node() -> None:
     async with bp.Node(A) as a:
         await a.run(body)
     await hosting
+
+
+async def sleeper() -> None:
+    await asyncio.sleep(3600)
+
+
+async def test_the_options_of_a_spawn_hold_there() -> None:
+    async def body(b: bp.Node) -> None:
+        pid, ref = await bp.spawn(sleeper, node=B, name="sleeper", monitor=True, max_mailbox=(2, 10_000))
+        for n in range(5):
+            bp.send(("sleeper", B), n)
+        down = await harness.expect(bp.Down)
+        assert (down.ref, down.target, down.reason) == (ref, pid, "killed")
+        with pytest.raises(bp.errors.NameTaken):
+            first = await bp.spawn(sleeper, node=B, name="sleeper")
+            assert first.node == B
+            await bp.spawn(sleeper, node=B, name="sleeper")
+
+    await on_two(body)
