@@ -8,7 +8,7 @@ streams, of order, or of what a control array means (control.py). Pure.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgpack
 
