@@ -132,6 +132,7 @@ async def test_a_dead_node_whose_name_is_taken_again_at_once():
         b = await cluster.start("b", "tests.cluster.apps:lead")
         await bp.connect(b.name)
         bp.monitor_nodes()
+        await bp.global_names.sync()  # what the two tell each other at first has been said: nothing is written below
         b.stop()  # it cannot say that it goes
         assert node._peers is not None
         connection = node._peers.table[b.name].connection

@@ -608,11 +608,11 @@ async def test_a_process_that_never_awaits_io_does_not_starve_timers_and_sockets
             loop.pass_cost = 0.001  # in the simulator a tick takes no time unless it is told to
         a = bp.spawn(spin, None)
         b = bp.spawn(spin, a)
-        server = await loop.create_server(Echo, "127.0.0.1", 43210)
+        server = await loop.create_server(Echo, "127.0.0.1", 0)
         start = loop.time()
         await asyncio.sleep(SHORT)
         slept = loop.time() - start
-        reader, writer = await asyncio.open_connection("127.0.0.1", 43210)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
         writer.write(b"alive")
         data = await reader.readexactly(5)
         writer.close()
