@@ -63,6 +63,9 @@ class Handle(Generic[T_co]):
         """Ask the work to stop. False when it had ended."""
         raise NotImplementedError
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a handle belongs to who has called; await it, and send its value")
+
 
 class Pending(Handle[T]):
     """A handle inside a process: the coroutine itself, started when it is awaited."""

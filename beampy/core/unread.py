@@ -22,10 +22,13 @@ class NeedsThread(Exception):
 class Unread:
     """One encoded message. `decode(in_thread)` gives the value, or raises NeedsThread where `in_thread` is False."""
 
-    __slots__ = ("_decode", "nbytes", "sender")
+    __slots__ = ("_asked", "_decode", "nbytes", "sender")
 
-    def __init__(self, decode: Callable[[bool], Any], sender: Any, nbytes: int) -> None:
+    def __init__(
+        self, decode: Callable[[bool], Any], sender: Any, nbytes: int, asked: Callable[[], Any] | None = None
+    ) -> None:
         self._decode = decode
+        self._asked = asked  # where its answer goes, if it is a call: for one that cannot be read
         self.sender = sender  # a pid, or the name of a node
         self.nbytes = nbytes
 
@@ -54,7 +57,10 @@ class Unread:
         except NeedsThread:
             raise
         except Exception as cause:
-            raise DecodeError(self.sender, _said(cause)) from cause
+            unreadable = DecodeError(self.sender, _said(cause))
+            if self._asked is not None:
+                unreadable.ref = self._asked()
+            raise unreadable from cause
 
     def __repr__(self) -> str:
         return f"<{self.nbytes} bytes from {self.sender!r}, not yet read>"

@@ -106,9 +106,9 @@ class Incoming:
                     peer.ties.links[signal.to, signal.sender] = None
                     node.route_signal(signal)
             case UnlinkSignal() | UnlinkAckSignal():
-                if isinstance(signal, UnlinkAckSignal) or not self._unlinking(signal):
-                    peer.ties.links.pop((signal.to, signal.sender), None)
                 node.route_signal(signal)
+                if not self._linked(signal.to, signal.sender):
+                    peer.ties.links.pop((signal.to, signal.sender), None)
             case ExitSignal():
                 if signal.link:
                     peer.ties.links.pop((signal.to, signal.sender), None)
@@ -133,12 +133,10 @@ class Incoming:
     def _theirs(self, serial: int, creation: int | None) -> Pid:
         return Pid(self.peer.name, serial, self.peer.creation if creation is None else creation)
 
-    def _unlinking(self, signal: UnlinkSignal) -> bool:
-        """Whether we have an unlink of our own under way: then the entry stays until that is acknowledged."""
-        process = self.node.find(signal.to)
-        if process is None or process._extras is None:
-            return False
-        return bool(process._extras.links.links.get(signal.sender))
+    def _linked(self, ours: Pid, theirs: Pid) -> bool:
+        """Whether the link is in our process's table: it may have been made again, or wait for its own unlink-ack."""
+        process = self.node.find(ours)
+        return process is not None and process._extras is not None and theirs in process._extras.links.links
 
     def _with_reason(self, kind: int, body: Any, buffers: Any, then: Callable[[Any], None]) -> None:
         """Decode the reason of an end, in its order. Where its classes have to be imported it comes a little later."""

@@ -62,6 +62,11 @@ def _context() -> Context:
     return context
 
 
+def _is_awaited(peer: Peer) -> bool:
+    """Whether something waits for a connection that is on its way."""
+    return peer.state == "connecting" and peer.channel is not None and peer.channel.queued > 0
+
+
 class Peers:
     """The other nodes, for one node on its loop."""
 
@@ -96,6 +101,7 @@ class Peers:
 
     async def stop(self) -> None:
         """Say goodbye to all, send what was written, close everything."""
+        await self._connected()
         self.stopping = True
         if self._ticker is not None:
             self._ticker.cancel()
@@ -122,6 +128,12 @@ class Peers:
             peer.tell_waiters(lambda future, why=stopped: future.set_exception(why))  # type: ignore[misc]
         if attempts:
             await asyncio.gather(*attempts, return_exceptions=True)
+
+    async def _connected(self) -> None:
+        """Wait for connections that something waits for, such as all that a short script says; CLOSE_TIME at most."""
+        end = self.loop.time() + CLOSE_TIME
+        while self.loop.time() < end and any(map(_is_awaited, self.table.values())):  # noqa: ASYNC110 -- as in _sent
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def _sent(self) -> None:
         """Wait until all that is queued is written, which a goodbye would drop; CLOSE_TIME at most."""

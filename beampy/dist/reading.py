@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from beampy.core.ids import Pid
+from beampy.core.ids import Pid, Ref
 from beampy.core.unread import NeedsThread, Unread
-from beampy.wire.codec import FOREIGN, Decoder, NeedsImport
+from beampy.wire.codec import FOREIGN, Decoder, NeedsImport, asked
 
 IN_PLACE = 64 * 1024  # bytes in band; a hop to a thread costs as much as decoding some 50 KiB
 
@@ -57,5 +57,9 @@ class Reader:
             except NeedsImport:
                 raise NeedsThread from None
 
+        def asked_by() -> Ref | None:
+            id = asked(kind, body)
+            return None if id is None else Ref(self.node, id, self.creation)
+
         who = Pid(self.node, sender, self.creation) if sender else self.node
-        return Unread(decode, who, len(body) + sum(map(len, buffers or ())))
+        return Unread(decode, who, len(body) + sum(map(len, buffers or ())), asked_by)

@@ -18,8 +18,11 @@ class CallKilled(CallFailed):
 class DecodeError(BeampyError):
     """A message arrived that cannot be read here. It is taken out of the mailbox; the connection stays up.
 
-    `sender` is the pid (or node) it came from, `cause` says why, as text.
+    `sender` is the pid (or node) it came from, `cause` says why, as text; `ref` is where its answer goes, if it
+    was a call.
     """
+
+    ref: Any = None
 
     def __init__(self, sender: Any, cause: str) -> None:
         super().__init__(sender, cause)

@@ -146,6 +146,9 @@ class RemoteStream(Generic[T_co]):
         self._ahead: deque[T_co] = deque()  # what another thread has taken from the feed
         self._feed: Feed = api._ask(process, lambda: Feed(process, begin, window))
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a stream belongs to who reads it; send its items")
+
     # in the process
 
     def __aiter__(self) -> Self:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from beampy import api
 from beampy.core.extras import Become
+from beampy.core.request import Failed
 from beampy.core.signals import Crash, Exit, safe_repr
 from beampy.errors import BadReturn, DecodeError, EncodeError, ProcessExit
 from beampy.otp import gen
@@ -229,6 +230,8 @@ class Loop:
                         message = await receive(timeout=self.timeout, default=IDLE)
                 except DecodeError as unreadable:  # handle_info's: what another node sends must not end a server
                     message = cast("Any", unreadable)
+                    if unreadable.ref is not None:  # a call: who waits for its answer hears of it, too
+                        send(unreadable.ref, Failed(Crash.of(unreadable), api.self()))
                 if self.timeout is not None and message.__class__ is not System:
                     self.timeout = None  # to be looked at does not end the wait, as in OTP
                 kind = message.__class__

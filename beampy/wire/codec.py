@@ -18,6 +18,7 @@ import copyreg
 import io
 import operator
 import pickle
+import pickletools
 import sys
 from functools import partial
 from types import FunctionType
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
 
     Body = tuple[int, list[bytes], list[Any]]  # kind, parts, buffers: memoryviews, and bytes that are large
 
-__all__ = ["FOREIGN", "OUT_OF_BAND", "PLAIN", "Decoder", "Encoder", "Hook", "NeedsImport", "register_record"]
+__all__ = ["FOREIGN", "OUT_OF_BAND", "PLAIN", "Decoder", "Encoder", "Hook", "NeedsImport", "asked", "register_record"]
 
 PLAIN = 0
 # A kind has seven bits: whether the body is foreign, the number of the record that the message is (else 0), and
 # whether the record begins with a reference and a pid of the sender's, as every call does: two numbers, then.
 FOREIGN = 1
 ADDRESSED = 64
+INTEGERS = ("BININT", "BININT1", "BININT2", "LONG1")  # the opcodes that write one
 BINBYTES, NEXT_BUFFER = b"B", b"\x97"  # pickle's opcodes: a length and bytes; the next buffer, whatever it is
 JOINED = 16 * 1024  # bytes that are copied into one piece with the prologue: cheaper than a piece of its own
 PROTOCOL = 5  # out-of-band buffers; Python 3.8 and later read it
@@ -348,6 +350,16 @@ def _reader(pids: _Pids, plain: tuple[Any, ...], loads_foreign: Loads, foreign: 
             raise pickle.UnpicklingError(f"{type(error).__name__}: {error}") from error
 
     return read
+
+
+def asked(kind: int, body: Any) -> int | None:
+    """The id of the Ref that an addressed record begins with, also where its rest cannot be read; None without one."""
+    if not kind & ADDRESSED:
+        return None
+    try:
+        return next(value for op, value, _ in pickletools.genops(bytes(body)) if op.name in INTEGERS)
+    except Exception:  # no pickle at all
+        return None
 
 
 def _maker(decode: Callable[..., Any] | None) -> Callable[[int, Any], Any]:

@@ -15,6 +15,7 @@ import types
 from pickle import PickleError
 from typing import TYPE_CHECKING, Any
 
+from beampy.core.ids import Pid, Ref
 from beampy.core.signals import safe_repr
 from beampy.errors import EncodeError
 
@@ -132,7 +133,7 @@ def _paths(message: Any, wanted: set[int]) -> dict[int, Path]:
 def _children(obj: Any) -> Iterator[tuple[Any, Any]]:
     """The parts of an object and the steps to them: (kind of step, key)."""
     kind = type(obj)
-    if issubclass(kind, (str, bytes, bytearray, int, float, type, types.ModuleType, types.FunctionType)):
+    if issubclass(kind, (str, bytes, bytearray, int, float, type, types.ModuleType, types.FunctionType, Pid, Ref)):
         return
     if issubclass(kind, dict):
         for key, value in dict.items(obj):

@@ -12,7 +12,7 @@ import pytest
 import beampy as bp
 from beampy.core.state import Parking
 from beampy.dist.address import Address
-from beampy.errors import CallTimeout, EncodeError, HandshakeFailed, NodeDown, RemoteError
+from beampy.errors import CallTimeout, DecodeError, EncodeError, HandshakeFailed, NodeDown, RemoteError
 from beampy.testing import harness
 
 pytestmark = pytest.mark.loops("asyncio", "uvloop")
@@ -99,6 +99,7 @@ async def test_an_exit_signal_with_a_large_reason_keeps_its_order():
         bp.send(pid, "later")
         assert isinstance(await bp.receive(timeout=harness.DEADLINE), bp.Exit)
         assert await bp.receive(timeout=harness.DEADLINE) == "later"
+        bp.exit(pid, "kill")  # it would trap the end of its node, too
 
     await run(test)
 
@@ -193,3 +194,75 @@ async def test_a_server_of_another_kind_is_no_dead_end(tls, caplog):
 
     await run(test)
     assert "Traceback" not in caplog.text
+
+
+async def test_a_handle_in_a_message_is_named_as_what_cannot_travel():
+    async def test(a: bp.Node, b: bp.Node) -> None:
+        server = await start(mute)
+        handle = bp.call(server, "x", timeout=FOREVER)
+        with pytest.raises(EncodeError, match=r"message\[1\], Request .*await it, and send its value"):
+            bp.send(server, (bp.self(), handle))
+        handle.cancel()
+
+    await run(test)
+
+
+async def test_a_node_that_speaks_and_ends_is_heard():
+    async def test(a: bp.Node, b: bp.Node) -> None:
+        bp.register("listener", bp.self())
+        async with bp.Node("c@127.0.0.1"):
+            bp.send(("listener", A), "last words")  # not connected yet
+        assert await bp.receive(str, timeout=harness.DEADLINE) == "last words"
+
+    await run(test)
+
+
+async def test_a_link_made_again_before_its_unlink_ack_is_a_tie_of_the_connection():
+    async def test(a: bp.Node, b: bp.Node) -> None:
+        bp.trap_exit(True)
+        pid = await start(trapping_echo, bp.self())
+        bp.link(pid)
+        bp.unlink(pid)
+        bp.link(pid)
+        bp.send(pid, "all taken")
+        assert await bp.receive(timeout=harness.DEADLINE) == "all taken"
+        bp.disconnect(B)
+        assert (await bp.receive(bp.Exit, timeout=harness.DEADLINE)).reason == "noconnection"
+        bp.exit(pid, "kill")  # it would trap the end of its node, too
+
+    await run(test)
+
+
+class Unreadable:
+    """What can be sent and not be read."""
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"a": 1}
+
+    def __setstate__(self, state: Any) -> None:
+        raise ValueError("not here")
+
+
+class Answering(bp.Server):
+    @bp.call
+    async def one(self, *parts: Any) -> int:
+        return 1
+
+
+async def answering() -> bp.Pid:
+    return (await Answering.start()).pid
+
+
+@pytest.mark.parametrize("parts", [(), (LARGE,)], ids=["small", "bulk"])
+async def test_a_call_that_its_server_cannot_read_fails_at_once(parts):
+    async def test(a: bp.Node, b: bp.Node) -> None:
+        server = Answering.client(await bp.remote_call(B, answering))
+        before = ties(a)
+        with pytest.raises(DecodeError, match="not here"):
+            await server.one(Unreadable(), *parts)
+        with pytest.raises(DecodeError, match="not here"):
+            await bp.call(server, Unreadable(), timeout=None)
+        assert await server.one() == 1
+        assert ties(a) == before
+
+    await run(test)
