@@ -23,10 +23,15 @@ _autoload = not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, below those that the system gives to whoever connects somewhere."""
+    while True:
+        port = secrets.randbelow(10_000) + 20_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 # Nodes of the tests meet each other and nobody else: a name service and a cookie of their own, also for subprocesses.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from beampy.api.calls import submit
 from beampy.api.voice import _ask, _me, _on_loop
 from beampy.core.functions import describe
+from beampy.core.ids import full_name
 from beampy.handle import Handle, Pending
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def spawn(
 
 
 def _spawn_at(parent: Process, node: str, fn: Fn, args: tuple[Any, ...], options: dict[str, Any]) -> Handle[Any]:
+    node = full_name(node)
     if not _on_loop(parent):
         return submit(
             parent, lambda: _spawn_at(parent, node, fn, args, options), f"spawn of {describe(fn)}", speaking=True

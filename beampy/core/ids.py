@@ -30,6 +30,17 @@ def node_name(name: str | None) -> str:
     return full
 
 
+def full_name(node: str) -> str:
+    """The name of another node as its pids have it: a bare one lives on localhost. BadName for what is none.
+
+    >>> full_name("b"), full_name("b@10.0.0.2")
+    ('b@localhost', 'b@10.0.0.2')
+    """
+    if not isinstance(node, str):
+        raise BadName("node", node, "a string, as in app@10.0.0.1")
+    return node if "@" in node else node_name(node)
+
+
 def pid_of(dest: Any, default: Any = None) -> Any:
     """The pid of something that has one, such as a client; None when it stands for a name that nobody has now."""
     try:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, overload
 from beampy import api
 from beampy.core.current import current, here
 from beampy.core.group_leader import leader_for
+from beampy.core.ids import full_name
 from beampy.core.request import WAITING
-from beampy.errors import BadFunction, BadName
+from beampy.errors import BadFunction
 from beampy.handle import Handle, Pending
 from beampy.otp.rpc_call import RemoteCall
 from beampy.otp.rpc_function import Kind, kind_of, portable, shown, streams
@@ -42,9 +43,7 @@ new = tuple.__new__  # a NamedTuple without its constructor's argument handling
 UNCHANGED: Any = object()
 
 
-def _caller(verb: str, node: Any) -> Process:
-    if not isinstance(node, str):
-        raise BadName("node", node, "a string, as in app@10.0.0.1")
+def _caller(verb: str) -> Process:
     try:
         return get_current()
     except LookupError:
@@ -117,7 +116,8 @@ class RemoteCaller:
         kind: Kind = "async" if fn.__class__ is str else kind_of("remote_call", fn)
         if streams(kind):
             return self.stream(node, fn, *args, **kwargs)
-        me = _caller("remote_call", node)
+        node = full_name(node)
+        me = _caller("remote_call")
         if _off_loop(me):
             return api.submit(me, lambda: self(node, fn, *args, **kwargs), f"call of {shown(fn)} on {node}")
         return self._ask(me, node, fn, args, kwargs)
@@ -130,7 +130,8 @@ class RemoteCaller:
         """
         if not isinstance(fn, str):
             kind_of("remote_call", fn)
-        me = _caller("remote_call", node)
+        node = full_name(node)
+        me = _caller("remote_call")
 
         def begin(items: Ref) -> RemoteCall:
             return self._ask(me, node, fn, args, kwargs, items)
@@ -170,7 +171,8 @@ def remote_cast(node: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs
 
     >>> bp.remote_cast("b@localhost", refresh, "prices")
     """
-    me = _caller("remote_cast", node)
+    node = full_name(node)
+    me = _caller("remote_cast")
     if not isinstance(fn, str):
         kind_of("remote_cast", fn)
         fn = fn if node == me.node.name else portable(fn)
@@ -239,14 +241,12 @@ class MultiCaller:
     def __call__(
         self, nodes: Iterable[str], fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
     ) -> Handle[Results]:
-        names = list(nodes)
+        names = [full_name(node) for node in nodes]
         if not isinstance(fn, str) and streams(kind_of("multicall", fn)):
             raise BadFunction("multicall", f"the generator {shown(fn)}: an answer is one value")
         me = here("multicall")
         if _off_loop(me):
             return api.submit(me, lambda: self(names, fn, *args, **kwargs), f"multicall of {shown(fn)}")
-        for node in names:
-            _caller("multicall", node)
         calls = [self._one._ask(me, node, fn, args, kwargs) for node in names]
         return Collecting(_collected(names, calls), calls)
 

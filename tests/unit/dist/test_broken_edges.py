@@ -227,7 +227,7 @@ async def test_a_link_made_again_before_its_unlink_ack_is_a_tie_of_the_connectio
         bp.send(pid, "all taken")
         assert await bp.receive(timeout=harness.DEADLINE) == "all taken"
         bp.disconnect(B)
-        assert (await bp.receive(bp.Exit, timeout=harness.DEADLINE)).reason == "noconnection"
+        assert await bp.receive(bp.Exit, timeout=harness.DEADLINE) == bp.Exit(pid, "noconnection")
         bp.exit(pid, "kill")  # it would trap the end of its node, too
 
     await run(test)

@@ -138,3 +138,18 @@ async def test_the_options_of_a_spawn_hold_there() -> None:
             await bp.spawn(sleeper, node=B, name="sleeper")
 
     await on_two(body)
+
+
+async def test_a_bare_name_of_a_node_lives_on_localhost() -> None:
+    async def body() -> None:
+        pid = await bp.spawn(sleeper, node="b")
+        assert pid.node == "b@localhost"
+        assert await bp.remote_call("b", bp.node) == "b@localhost"
+        assert (await bp.multicall(["b"], bp.node)).values() == ["b@localhost"]
+        with pytest.raises(bp.errors.BadName):
+            bp.remote_call("b b", bp.node)
+        with pytest.raises(bp.errors.BadName):
+            bp.spawn(sleeper, node=5)  # type: ignore[call-overload]
+
+    async with bp.Node("a") as a, bp.Node("b"):
+        await a.run(body)
