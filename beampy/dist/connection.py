@@ -254,7 +254,7 @@ class Connection(asyncio.BufferedProtocol):
         if channel.queued and not self.paused and not waits:
             self.armed = True
             self.peers.loop.call_soon(self.flush)  # the transport pauses us meanwhile, or has written it all
-        if self.peer is not None and not self.paused:
+        if not self.paused:
             self.peer.wrote_out()
 
     def pause_writing(self) -> None:
