@@ -9,7 +9,7 @@ loses his node ends it. Its value, its exception, and what it prints and logs ar
 async runs in a thread. A call is carried out at most once; after CallTimeout and NodeDown it may have been or not, and
 nothing of it arrives late.
 
-The same on one node and between nodes. What runs there is rpc_server.py's. Benchmark: benchmarks/rpc.py.
+The same on one node and between nodes. What runs there is rpc_server.py's. Benchmark: benchmarks/remote_call.py.
 """
 
 from __future__ import annotations
