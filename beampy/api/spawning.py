@@ -87,7 +87,8 @@ def spawn(
 
     With `node` it starts there, and what is returned is a Handle of the same: it takes a round trip. `fn` and `args`
     travel, so `fn` must be importable on both nodes (EncodeError); the handle raises what the other node says, or
-    NodeDown. The process inherits no context variables then, and prints where it runs. Cancelling the handle ends the process ("abandoned").
+    NodeDown. The process inherits no context variables then, and prints where it runs. Cancelling the handle ends it
+    ("abandoned").
 
     Raises BadFunction when `fn` is not an async function.
 
