@@ -1,4 +1,5 @@
-"""Every error beampy raises, in one place: `local` has those of one node, `nodes` those of many.
+"""Every error beampy raises, in one place: `local` has those of one node, `nodes` those of many,
+`code` those of code that travels.
 
     BeampyError
     ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
@@ -36,6 +37,10 @@
     │  │  └ NotAllowed                       it accepts other nodes only
     │  └ Superseded                        the other side's own attempt goes on instead
     ├ RemoteProtocolError                bytes that are not the protocol; that connection is closed
+    ├ CodeRefused                        a node that takes no code from others
+    ├ OriginLost                         code whose origin is gone; also ImportError
+    ├ MissingPackage                     an installed package that is not there; also ModuleNotFoundError
+    ├ VersionSkew                        two nodes differ in a version, and here it matters
     ├ RemoteError                        an exception of another process, kept as text
     └ InternalError                      a broken invariant of ours: please report it
 
@@ -48,6 +53,7 @@ fault it is and what to do about it. This module imports nothing of beampy.
 
 from __future__ import annotations
 
+from beampy.errors.code import CodeRefused, MissingPackage, OriginLost, VersionSkew
 from beampy.errors.local import (
     AlreadyRegistered,
     AlreadyStarted,
@@ -115,12 +121,14 @@ __all__ = [
     "CallTimeout",
     "CallingSelf",
     "ChildError",
+    "CodeRefused",
     "CookieMismatch",
     "DecodeError",
     "EncodeError",
     "Exited",
     "HandshakeFailed",
     "InternalError",
+    "MissingPackage",
     "NameInUse",
     "NameTaken",
     "NoProcess",
@@ -132,6 +140,7 @@ __all__ = [
     "NotLocal",
     "NotRegistered",
     "NotTaskOwner",
+    "OriginLost",
     "PeerBusy",
     "ProcessExit",
     "ReceiveTimeout",
@@ -146,6 +155,7 @@ __all__ = [
     "TaskTimeout",
     "UnknownNode",
     "VersionMismatch",
+    "VersionSkew",
 ]
 
 for _name in __all__:  # where people find them, and what tracebacks show

@@ -355,7 +355,11 @@ class BadReturn(BeampyError, TypeError):
 
 
 class EncodeError(BeampyError, TypeError):
-    """A message that cannot be copied or sent to another node; `what` names the part."""
+    """A message that cannot be copied or sent to another node; `what` names the part, `cause` says why.
+
+    Functions and classes travel with their code. What belongs to one process does not: locks, files, sockets, threads,
+    running coroutines and generators, and functions that hold such.
+    """
 
     def __init__(self, what: str, cause: str) -> None:
         super().__init__(what, cause)

@@ -68,6 +68,11 @@ SAMPLES: list[BaseException] = [
         errors.VersionMismatch, errors.NotAllowed, errors.Superseded,
     )),
     errors.RemoteProtocolError("a frame of 4294967295 bytes"),
+    errors.CodeRefused("b@h", "shop.price"),
+    errors.OriginLost("a@h", "the module shop", "it has stopped"),
+    errors.MissingPackage("numpy.linalg", "numpy", "1.26.4", "b@h", "a@h", "it has compiled parts", "Install it"),
+    errors.MissingPackage("shop.db", "", "", "b@h", "a@h", "nothing says which package it is of", "Install it"),
+    errors.VersionSkew("the function price", "b@h", "Python 3.11", "a@h", "Python 3.12", "Run both with one Python"),
     errors.RemoteTraceback('Traceback (most recent call last):\n  File "x"\nValueError: x\n'),
     errors.RemoteError("shop.SoldOut", "no more of it", "Traceback …"),
     errors.ProcessExit("boom"),
@@ -152,6 +157,7 @@ UNSAID = Unsaid()
         errors.Exited(PID, UNSAID),
         errors.ChildError("running", UNSAID),
         errors.BadSpec("no such strategy", spec=UNSAID),
+        errors.VersionSkew(UNSAID, "b@h", "Python 3.11", "a@h", "Python 3.12", "Run both with one Python"),
         errors.ProcessExit(UNSAID),
     ],
     ids=lambda e: type(e).__name__,
@@ -193,11 +199,21 @@ def test_catching_by_the_root(error: BaseException) -> None:
         ),
         (BlockingIOError, "PeerBusy"),
         (LookupError, "NotRegistered"),
+        (ImportError, "OriginLost MissingPackage"),
+        (ModuleNotFoundError, "MissingPackage"),
         (RuntimeError, "NotInNode NotInProcess NotTaskOwner"),
     ],
 )
 def test_builtin_parents(parent: type[Exception], names: str) -> None:
     assert {name for name, kind in CLASSES.items() if issubclass(kind, parent)} == set(names.split())
+
+
+def test_a_missing_package_names_its_module_as_pythons_own_error_does() -> None:
+    error = errors.MissingPackage(
+        "numpy.linalg", "numpy", "1.26.4", "b@h", "a@h", "it has compiled parts", "Install it"
+    )
+    for one in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert one.name == "numpy.linalg"
 
 
 def test_an_exit_is_no_exception() -> None:
