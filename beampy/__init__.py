@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beampy import code as code
     from beampy import errors as errors
     from beampy.api import alias as alias
     from beampy.api import ancestors as ancestors
@@ -134,6 +135,7 @@ _HOMES = {
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 _MODULES = {
+    "code": "beampy.code",
     "debug": "beampy.otp.debug",
     "errors": "beampy.errors",
     "global_names": "beampy.otp.global_names",

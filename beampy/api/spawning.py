@@ -86,9 +86,9 @@ def spawn(
     without it a mailbox has no limit, as in Erlang. Keyword arguments go in with functools.partial.
 
     With `node` it starts there, and what is returned is a Handle of the same: it takes a round trip. `fn` and `args`
-    travel, so `fn` must be importable on both nodes (EncodeError); the handle raises what the other node says, or
-    NodeDown. The process inherits no context variables then, and prints where it runs. Cancelling the handle ends it
-    ("abandoned").
+    travel (EncodeError), and so does the code of `fn`; installed packages must be there, or see `Node(packages=)`. The
+    handle raises what the other node says, or NodeDown. The process inherits no context variables then, and prints
+    where it runs. Cancelling the handle ends it ("abandoned").
 
     Raises BadFunction when `fn` is not an async function.
 

@@ -117,6 +117,18 @@ def _start(command: Callable[..., argparse.ArgumentParser]) -> None:
         default=None,
         help="TLS everywhere, or nowhere (default: on all addresses that are not loopback)",
     )
+    sub.add_argument(
+        "--accept-code",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run functions and modules that are only on other nodes (default: yes)",
+    )
+    sub.add_argument(
+        "--packages",
+        choices=("off", "pure", "install"),
+        default="pure",
+        help="packages that are missing here: none, from the node that has them, or installed (default: pure)",
+    )
     sub.add_argument("--log-level", choices=LEVELS, default="info", help="what is logged to stderr (default: info)")
 
 

@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
             port=options.port,
             unix=not options.no_unix,
             tls=options.tls,
+            accept_code=options.accept_code,
+            packages=options.packages,
         )
     except Exited as left:
         sys.stderr.write(f"beampy: {name} ended: {left.reason!r}\n")

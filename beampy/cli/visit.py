@@ -56,6 +56,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
         "listen": False,
         "hidden": True,
         "mesh": False,
+        "accept_code": None,  # what a visitor asks for is the node's own
         "cookie": cookie_of(options),
         "setup_timeout": options.timeout,
     }

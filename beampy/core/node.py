@@ -24,7 +24,7 @@ from beampy.core.mailbox import LimitedMailbox
 from beampy.core.process import Process
 from beampy.core.registry import Registry
 from beampy.core.relations import Relations
-from beampy.core.remote import Alone, Remote
+from beampy.core.remote import Alone, Code, Remote
 from beampy.core.scheduler import Scheduler
 from beampy.core.signals import ExitSignal
 from beampy.core.timers import Deadlines, Timers
@@ -70,6 +70,7 @@ class LocalNode(Relations):
         self.processes: dict[int, Process] = {}
         self.zombies: list[Process] = []
         self.remote: Remote = Alone(self)
+        self.code: Code | None = None  # of a node that meets others
         self.tracer: Tracer | None = None
         self.far: dict[str, Callable[[Process, Any, Any], None]] = {}  # how to send to nodes that are known already
         self.exported: dict[int, Ref] = {}  # refs that other nodes may send to, by id, while somebody holds them

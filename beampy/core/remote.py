@@ -18,6 +18,26 @@ NodeKind = Literal["visible", "hidden", "all"]
 WHY = "this node has no name (bp.run(main, name=…), bp.Node(name)), so it is alone"
 
 
+class Code(Protocol):
+    """What knows the code of this node and of others."""
+
+    def travels(self, fn: Any) -> bool:
+        """Whether a function goes to others as itself, as they may not have it under its name."""
+        ...
+
+    def named(self, name: str) -> Any:
+        """How the name of a function goes to others: as it is, or with where its module can be had."""
+        ...
+
+    def shipped(self, module: str) -> bool:
+        """Whether a module that is imported here came from another node."""
+        ...
+
+    def find(self, name: Any) -> Any:
+        """What another node's `named` means, where this node has nothing by that name itself. In a thread."""
+        ...
+
+
 class Remote(Protocol):
     """What carries messages and signals to other nodes, and knows which there are."""
 

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from beampy.dist import tls
 from beampy.dist.trust import is_trusted
 from beampy.errors import HandshakeFailed, NotConnected, RemoteProtocolError
+from beampy.wire.greeting import MAIN
 from beampy.wire.handshake import Alive, Authenticated
 
 if TYPE_CHECKING:
+    from beampy.dist.address import Address
     from beampy.dist.peers import Peers
     from beampy.wire.channel import Channel
     from beampy.wire.handshake import Acceptor, Initiator, Peer
@@ -53,6 +55,7 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = False
         self.armed = False
         self.carrier = ""
+        self.way: Address | None = None  # where we connected to
         self._deadline: asyncio.TimerHandle | None = None
         self._greeting = memoryview(bytearray(GREETING))  # a view: asyncio slices it and reads on
 
@@ -186,6 +189,10 @@ class Connection(asyncio.BufferedProtocol):
             self._up(machine.result, machine.rest)
 
     def _up(self, who: Peer, rest: bytes) -> None:
+        if who.purpose != MAIN:
+            self.closed = True  # for this protocol: the carrier goes on with another one
+            self.peers.hand_over(self, who, rest)
+            return
         self.peers.up(self, who)
         if not self.ready.done():
             self.ready.set_result(None)

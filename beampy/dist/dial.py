@@ -63,12 +63,13 @@ def check(name: str) -> None:
 
 async def _try(peers: Peers, name: str, way: Address) -> None:
     connection = Connection(peers, name)
+    connection.way = way
     loop = peers.loop
     async with asyncio.timeout(peers.options.setup_timeout):
         if way.unix is not None:
             await loop.create_unix_connection(lambda: connection, way.unix)
         else:
-            secure = _wants_tls(peers, name, way)
+            secure = wants_tls(peers, name, way)
             context = peers.tls.client if secure else None
             await loop.create_connection(
                 lambda: connection,
@@ -85,7 +86,7 @@ async def _try(peers: Peers, name: str, way: Address) -> None:
             raise
 
 
-def _wants_tls(peers: Peers, name: str, way: Address) -> bool:
+def wants_tls(peers: Peers, name: str, way: Address) -> bool:
     """Whether to speak TLS. What the name service says may ask for more than our own rule, never for less."""
     required = peers.options.tls is not False and (peers.options.tls is not None or not is_loopback(way.host))
     if required and way.tls is False:

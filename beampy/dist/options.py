@@ -19,6 +19,9 @@ class Options:
     """How a node meets others. `runtime.Node` documents each of them for users."""
 
     cookies: Cookies
+    # What functions and classes travel by: hook(peer) for each connection's codec; up(peer, flags) and down(peer).
+    code: Any = None
+    features: frozenset[str] = frozenset()  # words that the handshake compares, besides our own
     discovery: Any = None  # None: the name service on each node's host (EPMD)
     bind: str = "127.0.0.1"  # every listener binds loopback unless told otherwise
     port: int = 0  # 0: any free one

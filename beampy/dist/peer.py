@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from beampy.dist.peers import Peers
     from beampy.dist.spawn import Spawning
     from beampy.wire.channel import Channel
+    from beampy.wire.codec import Encoder
+    from beampy.wire.greeting import Peer as Who
 
 log = logging.getLogger("beampy.dist")
 
@@ -65,6 +67,7 @@ class Peer:
         self.spawns: dict[int, Spawning] = {}
         self.parking = Parking.place()  # who wrote more small frames than are sent
         self.bulk_parking = Parking.place()  # who wrote a large message that is not sent yet
+        self.encoder: Encoder = peers.encoder(name)  # of the connection there is, or is to be
         self.attempt: asyncio.Task[None] | None = None
         self.waiters: list[asyncio.Future[None]] = []
         self.stalled = False
@@ -95,7 +98,7 @@ class Peer:
         channel = self.ready(sender.pid.serial)
         if channel is None:
             return
-        kind, parts, buffers = self.peers.encoder.encode(message)
+        kind, parts, buffers = self.encoder.encode(message)
         if buffers:
             buffers = self.peers.snapshot(buffers)
         if dest.__class__ is Pid:
@@ -219,10 +222,10 @@ class Peer:
     def encode_reason(self, reason: Any) -> Any:
         """A reason as a body: itself, or what can be said of it."""
         try:
-            return self.peers.encoder.encode(reason)
+            return self.encoder.encode(reason)
         except EncodeError:
             shown = Crash(reason.type, reason.message, reason.traceback) if isinstance(reason, Crash) else None
-            return self.peers.encoder.encode(shown or safe_repr(reason))
+            return self.encoder.encode(shown or safe_repr(reason))
 
     def unreachable(self, signal: Signal) -> None:
         """A signal for a node that we do not, or may not, connect to."""
@@ -242,6 +245,7 @@ class Peer:
         channel, self.channel = self.channel, None
         if channel is not None:
             channel.close()
+        self.encoder = self.peers.encoder(self.name)
         ties, self.ties = self.ties, Ties()
         spawns, self.spawns = self.spawns, {}
         for ours, theirs in ties.links:
@@ -254,6 +258,8 @@ class Peer:
                 process.unwatched(watched.ref)
         for spawning in spawns.values():
             spawning.take_down(NOCONNECTION)
+        if was_up and self.peers.options.code is not None:
+            self.peers.options.code.down(self.name)
         if was_up:
             self.peers.watch.down(self.name, self.hidden, reason)
         else:
@@ -262,13 +268,16 @@ class Peer:
             if place.busy:
                 place.go()
 
-    def is_up(self, creation: int, hidden: bool) -> None:
+    def is_up(self, who: Who, hidden: bool) -> None:
         """A connection is there. What was linked before, and belongs to an earlier start of the node, is dead."""
-        self.state, self.creation, self.hidden = "up", creation, hidden
+        self.state, self.creation = "up", who.creation
+        self.hidden = who.hidden or hidden  # hidden on one side is hidden on both, as in OTP
+        if self.peers.options.code is not None:
+            self.peers.options.code.up(self.name, who.flags)
         self.said_goodbye = self.told = ""
         self.was_up = True
         for ours, theirs in list(self.ties.links):
-            if theirs.creation != creation:
+            if theirs.creation != who.creation:
                 del self.ties.links[ours, theirs]
                 self.node.route_signal(ExitSignal(theirs, ours, NOPROC, True))
 

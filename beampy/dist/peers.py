@@ -17,18 +17,22 @@ from beampy.core.current import current
 from beampy.core.ids import Pid
 from beampy.dist import mesh, tls
 from beampy.dist.address import is_loopback
+from beampy.dist.blocking import close_all
 from beampy.dist.dial import dial
 from beampy.dist.incoming import Incoming
 from beampy.dist.listen import Listeners
 from beampy.dist.node_watch import NodeKind, NodeWatch
 from beampy.dist.peer import Peer
+from beampy.dist.purposes import Purposes
 from beampy.dist.reading import Reader
 from beampy.dist.spawn import Spawning
+from beampy.dist.whereabouts import Way
 from beampy.errors import HandshakeFailed, NotConnected, Superseded
 from beampy.wire import control
 from beampy.wire.buffers import Pool
 from beampy.wire.channel import Channel
 from beampy.wire.codec import Encoder
+from beampy.wire.greeting import MAIN
 from beampy.wire.handshake import Acceptor, Identity, Initiator, Status, simultaneous
 from beampy.wire.handshake import Peer as Who
 
@@ -80,13 +84,13 @@ class Peers:
         self.half_open: dict[Connection, None] = {}
         self.connections: set[Connection] = set()
         self.pool = Pool()
-        self.encoder = Encoder(node.name, node.creation, node.export)
         self.watch = NodeWatch(node)
         self.context = _context()  # of what runs on behalf of no process
-        self.identity = Identity(
-            node.name, node.creation, FEATURES, FEATURES, hidden=options.hidden or not options.listen
-        )
+        hidden = options.hidden or not options.listen
+        self.identity = Identity(node.name, node.creation, FEATURES | options.features, FEATURES, hidden=hidden)
         self.listeners = Listeners(self)
+        self.purposes = Purposes(self.loop, self.context)  # what others may connect for, besides messages
+        self.searches: set[asyncio.Task[Any]] = set()  # for addresses, on behalf of threads
         self._tls: tls.Tls | None = None
         self._look_every = min(TICK_EVERY, options.tick_time / LOOKS)
         self.stopping = False
@@ -106,9 +110,11 @@ class Peers:
         if self._ticker is not None:
             self._ticker.cancel()
         await self.listeners.stop()
-        attempts = [peer.attempt for peer in self.table.values() if peer.attempt is not None]
+        close_all(self.identity)
+        attempts = [*self.searches, *(peer.attempt for peer in self.table.values() if peer.attempt is not None)]
         for attempt in attempts:
             attempt.cancel()
+        await self.purposes.stop()
         await self._sent()
         for peer in list(self.table.values()):
             if peer.channel is not None and peer.connection is not None:
@@ -257,9 +263,14 @@ class Peers:
         mode = self.options.auto_connect
         return not self.stopping and (mode == "always" or (mode == "once" and not peer.was_up))
 
+    def encoder(self, name: str) -> Encoder:
+        """What writes messages to a peer, for one connection."""
+        node, code = self.node, self.options.code
+        return Encoder(node.name, node.creation, node.export, None if code is None else code.hook(name))
+
     def new_channel(self, peer: Peer) -> Channel:
         """A channel for the next connection of a peer; what is sent before it is up waits in there."""
-        peer.incoming = Incoming(peer, Reader(peer.name, 0))
+        peer.incoming = Incoming(peer, Reader(peer.name, 0, peer.encoder.hook))
         return Channel(
             peer.incoming,
             window=WINDOW,
@@ -343,7 +354,10 @@ class Peers:
         incoming = [one for one in self.half_open if one.expected is None and one.error is None]
         if len(incoming) > self.options.max_half_open:
             incoming[0].fail(HandshakeFailed("an unknown node", "too many connections have not proved themselves"))
-        return Acceptor(self.identity, cookies.for_node, nonce=nonce, binding=binding)
+        purposes = frozenset({MAIN})
+        if connection.carrier != "pipe":  # of which there is one
+            purposes |= self.purposes.names
+        return Acceptor(self.identity, cookies.for_node, nonce=nonce, binding=binding, purposes=purposes)
 
     def decide(self, connection: Connection, who: Who) -> Status:
         """What to say to a node that has proved our cookie and wants to be connected."""
@@ -353,6 +367,8 @@ class Peers:
             return Status.NAME_IN_USE
         if self.options.allowed is not None and who.name not in self.options.allowed:
             return Status.NOT_ALLOWED
+        if who.purpose != MAIN:
+            return Status.OK if self.purposes.has_room(who.name, who.purpose) else Status.UNAVAILABLE
         peer = self.peer(who.name)
         if peer.state == "up":
             return Status.ALIVE
@@ -382,8 +398,8 @@ class Peers:
             attempt.cancel()
         if peer.channel is None:
             peer.channel = self.new_channel(peer)
-        peer.is_up(who.creation, who.hidden or self.identity.hidden)  # hidden on one side is hidden on both, as in OTP
-        peer.incoming.reader = Reader(who.name, who.creation)
+        peer.is_up(who, self.identity.hidden)
+        peer.incoming.reader = Reader(who.name, who.creation, peer.encoder.hook)
         peer.connection = connection
         connection.peer, connection.channel = peer, peer.channel
         self.connections.add(connection)
@@ -398,6 +414,19 @@ class Peers:
             self._ticker = self.loop.call_later(self._look_every, self._tick)
         peer.tell_waiters(lambda future: future.set_result(None))
         connection.arm()
+
+    def hand_over(self, connection: Connection, who: Who, rest: bytes) -> None:
+        """A handshake for another purpose than messages is done: nothing between the two nodes changes."""
+        self.half_open.pop(connection, None)
+        self.purposes.take(connection.transport, who.name, who.purpose, connection.carrier, rest)
+        connection.transport = None
+
+    def blocking_to(self, name: str, purpose: str) -> Way:
+        """Connections to a node for threads that block; see blocking.py. Called on the loop, its result in any thread.
+
+        It is for the start of the node that is connected now, if one is. UnknownNode for what is no full name.
+        """
+        return Way(self, name, purpose)
 
     # losing
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from beampy.core.ids import Pid, Ref
 from beampy.core.unread import NeedsThread, Unread
-from beampy.wire.codec import FOREIGN, Decoder, NeedsImport, asked
+from beampy.wire.codec import FOREIGN, Decoder, Hook, NeedsImport, asked
 
 IN_PLACE = 64 * 1024  # bytes in band; a hop to a thread costs as much as decoding some 50 KiB
 
@@ -21,10 +21,10 @@ class Reader:
 
     __slots__ = ("creation", "decoder", "node")
 
-    def __init__(self, node: str, creation: int) -> None:
+    def __init__(self, node: str, creation: int, hook: Hook | None = None) -> None:
         self.node = node  # who sends
         self.creation = creation
-        self.decoder = Decoder(node, creation)
+        self.decoder = Decoder(node, creation, hook)
 
     def arrived(self, kind: int, body: Any, buffers: Any, sender: int) -> Any:
         """The message, or an Unread for whoever takes it. `body` is only lent where there are no `buffers`."""
@@ -54,7 +54,7 @@ class Reader:
                 raise NeedsThread
             try:
                 return decoder.decode_now(kind, body, buffers)
-            except NeedsImport:
+            except (NeedsImport, AttributeError):  # a name that a module here has not: the hook finds out why
                 raise NeedsThread from None
 
         def asked_by() -> Ref | None:

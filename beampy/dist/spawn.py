@@ -17,6 +17,7 @@ from beampy.core.unread import NeedsThread, Unread
 from beampy.dist.peer import ABANDONED
 from beampy.dist.ties import Monitoring, Watched
 from beampy.errors import BeampyError, DecodeError, NodeDown
+from beampy.errors.code import OF_CODE
 from beampy.wire import control
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Spawning(Request):
         self._options = options
         self.dest = peer.name
         self.ref = process.node.new_ref()
-        body = peer.peers.encoder.encode((fn, args))
+        body = peer.encoder.encode((fn, args))
         channel = peer.ready(process.pid.serial)
         if channel is None:
             self._fail(NodeDown(peer.name))
@@ -152,6 +153,8 @@ def _limit(wanted: Any) -> int | tuple[int, int] | None:
 def _refuse(peer: Peer, ref: Ref, error: BaseException) -> None:
     if peer.channel is None:
         return
+    if isinstance(error.__cause__, OF_CODE):
+        error = error.__cause__
     said = error if isinstance(error, BeampyError) else Crash.of(error)
     kind, parts, buffers = peer.encode_reason(said)
     peer.channel.control(0, (control.SPAWN_REPLY, ref.id, 0), kind, parts, buffers)

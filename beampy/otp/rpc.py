@@ -146,7 +146,7 @@ class RemoteCaller:
             if RPC not in me.node.registry.pids:
                 start_rpc(me.node)
         else:
-            fn = portable(fn)
+            fn = portable(fn, me.node.code)
         call = RemoteCall(me, node, fn, self._timeout)
         if call._state != WAITING:
             return call
@@ -175,7 +175,8 @@ def remote_cast(node: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs
     me = _caller("remote_cast")
     if not isinstance(fn, str):
         kind_of("remote_cast", fn)
-        fn = fn if node == me.node.name else portable(fn)
+    if node != me.node.name:
+        fn = portable(fn, me.node.code)
     message = Cast(fn, args, kwargs, None)
 
     def send() -> None:

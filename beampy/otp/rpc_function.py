@@ -1,8 +1,8 @@
 """The function of a remote call: what kind it is, by which name it travels, and how a name is found.
 
-Rule: a function that a module of the callee has under the same name goes as that name, so that what is missing there
-is an ordinary ModuleNotFoundError or AttributeError of the call; what has no such name goes as itself, as far as
-messages can carry it. Modules are imported in a thread.
+Rule: a function of an installed package goes as its name, so that what is missing there is an ordinary
+ModuleNotFoundError or AttributeError of the call; code of one's own goes as itself. What is asked for by name is the
+callee's, where he has it; otherwise the caller's, with the source that its file has now. Imports run in a thread.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import inspect
 import sys
 from functools import partial
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from beampy.errors import BadFunction
+
+if TYPE_CHECKING:
+    from beampy.core.remote import Code
 
 Kind = Literal["async", "plain", "generator", "async generator"]
 
@@ -48,8 +51,12 @@ def streams(kind: Kind) -> bool:
     return kind in ("generator", "async generator")
 
 
-def portable(fn: Any) -> Any:
+def portable(fn: Any, code: Code | None = None) -> Any:
     """`fn` as it goes to another node: "module:name" where that finds it, else itself."""
+    if isinstance(fn, str):
+        return fn if code is None else code.named(fn)
+    if code is not None and code.travels(fn):
+        return fn
     module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
         return fn  # each node has a __main__ of its own
@@ -57,11 +64,15 @@ def portable(fn: Any) -> Any:
         found = _in(sys.modules[module], name)
     except (KeyError, AttributeError):
         return fn
-    return f"{module}:{name}" if found is fn else fn
+    if found is not fn:
+        return fn
+    return f"{module}:{name}" if code is None else code.named(f"{module}:{name}")
 
 
 def shown(fn: Any) -> str:
     """A function, or its name, for messages."""
+    if isinstance(fn, tuple):
+        fn = fn[0]
     if isinstance(fn, str):
         return fn.replace(":", ".")
     name = getattr(fn, "__qualname__", None)
@@ -70,28 +81,38 @@ def shown(fn: Any) -> str:
     return f"{getattr(fn, '__module__', None) or '?'}.{name}"
 
 
-async def found(name: str) -> Any:
-    """What "module.function" or "module:Class.method" names. Imports what is not imported yet."""
-    for module, path in _candidates(name):
-        if module in sys.modules:
+async def found(name: Any, code: Code | None = None) -> Any:
+    """What "module.function" or "module:Class.method" names, or what `Code.named` made of it."""
+    said = name if isinstance(name, str) else name[0]
+    for module, path in _candidates(said):
+        if module in sys.modules and not (code is not None and code.shipped(module)):
             try:
                 return _in(sys.modules[module], path)
             except AttributeError:
                 continue  # perhaps a submodule that is not imported yet
-    return await asyncio.to_thread(_imported, name)
+    return await asyncio.to_thread(_imported, name, said, code)
 
 
-def _imported(name: str) -> Any:
-    candidates = _candidates(name)
+def _imported(name: Any, said: str, code: Code | None) -> Any:
+    candidates = _candidates(said)
     for module, path in candidates:
+        if code is not None and code.shipped(module):
+            continue
         try:
             there = importlib.import_module(module)
         except ModuleNotFoundError as missing:
             if missing.name is not None and (module == missing.name or module.startswith(f"{missing.name}.")):
                 continue
             raise  # the module is there, and what it imports is not
-        return _in(there, path)
-    raise ModuleNotFoundError(f"{name!r} names no function: no module {candidates[0][0]!r} can be imported here")
+        try:
+            return _in(there, path)
+        except AttributeError:
+            if code is None or name is said:
+                raise
+            break
+    if code is not None and name is not said:
+        return code.find(name)
+    raise ModuleNotFoundError(f"{said!r} names no function: no module {candidates[0][0]!r} can be imported here")
 
 
 def _candidates(name: str) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from beampy.core.group_leader import Channel, leader
 from beampy.core.request import Failed
 from beampy.core.signals import CANCELLED, NOCONNECTION, NOPROC, SHUTDOWN, Crash, Down, ExitSignal
 from beampy.errors import DecodeError, ProcessExit
+from beampy.errors.code import OF_CODE
 from beampy.otp import output
 from beampy.otp.rpc_function import Kind, found, kind_of, shown, streams
 from beampy.otp.rpc_produce import Producer, produce
@@ -92,14 +93,14 @@ class Unreadable(NamedTuple):
 
     sender: Pid
     node: str
-    cause: str
+    cause: str | BaseException  # one of OF_CODE as itself: what it says is for the caller
 
 
 class Ask(NamedTuple):
     """Is this call known? If not, it was the message that could not be read."""
 
     ref: Ref
-    cause: str
+    cause: str | BaseException
 
 
 class Watch(NamedTuple):
@@ -190,8 +191,8 @@ class Server:
         answer: Any = None
         kind: Kind = "async"
         try:
-            if fn.__class__ is str:
-                fn = await found(fn)
+            if fn.__class__ is str or fn.__class__ is tuple:
+                fn = await found(fn, me.node.code)
             me.extras().label = shown(fn)
             kind = kind_of("remote_call", fn)
             if producer is not None:
@@ -236,7 +237,7 @@ class Server:
             self.channel(cast.leader, me)
         kind: Kind = "async"
         try:
-            fn = await found(cast.fn) if isinstance(cast.fn, str) else cast.fn
+            fn = await found(cast.fn, me.node.code) if isinstance(cast.fn, (str, tuple)) else cast.fn
             me.extras().label = shown(fn)
             kind = kind_of("remote_cast", fn)
             if kind == "async":
@@ -312,7 +313,10 @@ class Server:
         sender = error.sender
         node = getattr(sender, "node", None)
         if node is not None:
-            api.send((RPC, node), Unreadable(sender, self.me.node.name, error.cause))
+            cause = error.__cause__
+            api.send(
+                (RPC, node), Unreadable(sender, self.me.node.name, cause if isinstance(cause, OF_CODE) else error.cause)
+            )
 
     def ask(self, message: Unreadable) -> None:
         """A process here has called, and its call could not be read there: ask for all of its calls that wait."""
@@ -328,7 +332,7 @@ class Server:
     def asked(self, ask: Ask) -> None:
         """A call of which nothing is known here is the one that could not be read."""
         if ask.ref not in self.jobs:
-            error = DecodeError(ask.ref.node, ask.cause)
+            error = DecodeError(ask.ref.node, ask.cause) if isinstance(ask.cause, str) else ask.cause
             api.send(ask.ref, Failed(Crash.of(error), self.me.pid))
 
 

@@ -133,7 +133,8 @@ class Server(Supervised):
     ) -> Handle[Self]:
         """Start it, with no link. A client; `timeout` in seconds is for the constructor and init.
 
-        With `node` it runs there: the class must be importable on both nodes.
+        With `node` it runs there. Its code travels by itself; installed packages must be there, or see
+        `Node(packages=)`.
         """
         return _start(cls, args, kwargs, name, timeout, node, link=False)
 

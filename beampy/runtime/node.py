@@ -25,7 +25,6 @@ from beampy.handle import Handle, Pending, ThreadHandle
 from beampy.otp.global_names_keeper import start_global_names
 from beampy.otp.groups_scope import start_groups
 from beampy.otp.rpc_server import start_rpc
-from beampy.runtime.strict import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from beampy.core.process import Process
     from beampy.dist.cookie import Cookies
     from beampy.dist.peers import Peers
+    from beampy.runtime.code import CodeService
 
 T = TypeVar("T")
 
@@ -68,6 +68,12 @@ class Node:
     `tick_time`: seconds of silence after which a node counts as lost. `setup_timeout`: seconds to connect.
     `max_message`: bytes of the largest message that others may send us.
 
+    What it does about code that others have and it has not:
+    `accept_code`: whether functions, classes and modules of others run here; False: they must be installed
+    (CodeRefused); None: it sends none either, and functions go by their names, as for a visitor that stays a moment.
+    `packages`: what happens to installed packages that are missing here: "pure" loads them from the node that has them,
+    as far as they are Python; "install" installs them into a cached environment of their own; "off": MissingPackage.
+
     >>> async with bp.Node("app@127.0.0.1") as node:
     ...     pid, ref = bp.spawn_monitor(worker, 1)
     ...     down = await bp.receive(bp.Down)
@@ -96,6 +102,8 @@ class Node:
         tick_time: float = 60.0,
         setup_timeout: float = 7.0,
         max_message: int | None = None,
+        accept_code: bool | None = True,
+        packages: Literal["off", "pure", "install"] = "pure",
     ) -> None:
         self.name = node_name(name)
         self._cookie = cookie
@@ -118,7 +126,10 @@ class Node:
             }
             if max_message is not None:
                 self._net["max_message"] = max_message
+        self._accept_code = accept_code
+        self._packages: Literal["off", "pure", "install"] = packages
         self._peers: Peers | None = None
+        self._code: CodeService | None = None
         self._cut_off: asyncio.Future[None] | None = None  # done when the only way to other nodes is gone
         self._exit_grace = exit_grace
         self._shutdown_timeout = shutdown_timeout
@@ -147,6 +158,8 @@ class Node:
             max_mailbox=(limit, 0) if isinstance(limit, int) else limit,
         )
         if self._strict:
+            from beampy.runtime.strict import Copier
+
             node.be_strict(Copier(node))
         self._outside = Guest(node, node.new_pid(), None, "outside of any process")
         self._outside.extras().trap_exit = True
@@ -163,7 +176,15 @@ class Node:
                 from beampy.dist.join import join
 
                 start_rpc(node)
-                self._peers = await join(node, self._cookie, self._net)
+                options = self._net
+                if self._accept_code is not None:
+                    from beampy.runtime.code import CodeService
+
+                    self._code = CodeService(node, accept=self._accept_code, packages=self._packages)
+                    options = options | await self._code.look()
+                self._peers = await join(node, self._cookie, options)
+                if self._code is not None:
+                    self._code.connect(self._peers)
                 start_groups(node)
                 start_global_names(node)
                 if self._pipe is not None:
@@ -188,6 +209,8 @@ class Node:
         await node.shut_down("shutdown", self._shutdown_timeout)
         if self._peers is not None:
             await self._peers.stop()
+        if self._code is not None:
+            self._code.close()
 
     async def __aenter__(self) -> Node:
         self._open()

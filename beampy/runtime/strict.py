@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from beampy.code.node_code import NodeCode
 from beampy.wire.codec import Decoder, Encoder
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ class Copier:
     """Copies messages of one node. EncodeError for what cannot travel."""
 
     def __init__(self, node: LocalNode) -> None:
-        self.encoder = Encoder(node.name, node.creation, node.export)
-        self.decoder = Decoder(node.name, node.creation)
+        hook = NodeCode(node).hook(node.name)
+        self.encoder = Encoder(node.name, node.creation, node.export, hook)
+        self.decoder = Decoder(node.name, node.creation, hook)
 
     def __call__(self, message: Any) -> Any:
         kind, parts, buffers = self.encoder.encode(message)

@@ -179,6 +179,8 @@ class Cluster:
         ready: bool = True,
         cookie: str | None = None,
         orphan: bool = False,
+        bare: str | Path | None = None,
+        python: str = sys.executable,
         **options: Any,
     ) -> ClusterNode:
         """Start a node that runs the async function `app` ("package.module:function") with `args`.
@@ -186,7 +188,8 @@ class Cluster:
         `name` may leave out its host (127.0.0.1). `args` and `options`, which are those of `bp.Node`, go as JSON. `env`
         is added to the environment, where this process's ERL_EPMD_PORT is, too. `prefix` is a command that runs a
         command, such as `["ip", "netns", "exec", "a"]`. With `ready` it returns when the node runs, and raises
-        NodeFailed when it does not; else at once. `orphan`: it may outlive this process.
+        NodeFailed when it does not; else at once. `orphan`: it may outlive this process. `bare`: it runs in that
+        directory, and can import what is there, beampy, and what `python`, its interpreter, has installed.
         """
         assert self._folder is not None, "use it as `async with Cluster() as cluster:`"
         full = name if "@" in name else f"{name}@{HOST}"
@@ -198,9 +201,10 @@ class Cluster:
             "parent": 0 if orphan else os.getpid(),
         }
         output = Path(self._folder.name) / f"{len(self.nodes)}.out"
-        variables = {"PYTHONPATH": _import_path(), "PYTHONFAULTHANDLER": "1", "BEAMPY_COOKIE": cookie or self.cookie}
-        command = [*prefix, sys.executable, "-m", "beampy.testing.cluster_node", json.dumps(spec)]
-        node = ClusterNode(full, _launch(command, output, variables | dict(env or {})), output)
+        path = _import_path() if bare is None else _where_beampy_is()
+        variables = {"PYTHONPATH": path, "PYTHONFAULTHANDLER": "1", "BEAMPY_COOKIE": cookie or self.cookie}
+        command = [*prefix, python, "-m", "beampy.testing.cluster_node", json.dumps(spec)]
+        node = ClusterNode(full, _launch(command, output, variables | dict(env or {}), bare), output)
         self.nodes.append(node)
         if ready:
             node.creation = int((await node.says(f"ready {full} ", READY)).split()[-1])
@@ -213,7 +217,9 @@ class Cluster:
             await node.wait()
 
 
-def _launch(command: list[str], output: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _launch(
+    command: list[str], output: Path, env: Mapping[str, str], cwd: str | Path | None = None
+) -> subprocess.Popen[bytes]:
     """Start a process, which takes about a millisecond. It is not asyncio's, whose watchers want a loop or a thread."""
     with output.open("wb") as file:
         return subprocess.Popen(
@@ -222,6 +228,7 @@ def _launch(command: list[str], output: Path, env: Mapping[str, str]) -> subproc
             stdout=file,
             stderr=subprocess.STDOUT,
             env=os.environ | env,
+            cwd=cwd,
             start_new_session=True,  # what it starts is found by its session
         )
 
@@ -230,6 +237,12 @@ def _import_path() -> str:
     """What is imported here can be imported there."""
     installed = (sys.prefix, sys.base_prefix)
     return os.pathsep.join(path or os.getcwd() for path in sys.path if not path.startswith(installed))
+
+
+def _where_beampy_is() -> str:
+    """The directory that beampy is imported from, where that is not installed."""
+    folder = str(Path(__file__).parents[2])
+    return "" if folder.startswith((sys.prefix, sys.base_prefix)) else folder
 
 
 def _kill(pids: Iterable[int]) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import pickle
 import secrets
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +29,7 @@ from beampy.dist.ties import Monitoring, Watched
 from beampy.errors import EncodeError, UnknownNode
 from beampy.runtime import Node
 from beampy.wire.codec import Decoder, Encoder
+from beampy.wire.codec_loads import loads_known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -239,6 +241,8 @@ def _number(obj: Any) -> tuple[Any, tuple[int]]:
 class ByNumber:
     """A codec's Hook: functions and classes that are not found under their names go by number."""
 
+    kinds: frozenset[Any] = frozenset()
+
     def encode(self, obj: Any) -> Any:
         """By name where that leads back to it."""
         found: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
@@ -246,9 +250,17 @@ class ByNumber:
             found = getattr(found, part, None)
         return NotImplemented if found is obj else _number(obj)
 
-    def find(self, module: str, name: str, *, now: bool) -> Any:
+    def made(self, fields: Any, now: bool) -> Any:
+        """Nothing goes that way."""
+        raise NotImplementedError
+
+    def loads(self, body: Any, buffers: Any) -> Any:
         """In the usual way."""
-        return NotImplemented
+        return pickle.loads(body, buffers=buffers)
+
+    def loads_known(self, body: Any, buffers: Any) -> Any:
+        """In the usual way."""
+        return loads_known(body, buffers)
 
 
 class Whole(NamedTuple):
@@ -274,7 +286,7 @@ def _by_number(here: Node, there: Node) -> None:
             return by_parts(Whole(message))
 
     encoder.encode = encode
-    peers.encoder = encoder
+    peers.peer(there.name).encoder = encoder
     incoming = _peers(there).peer(here.name).incoming
     incoming.reader.decoder = Decoder(core.name, core.creation, ByNumber())
     peer = peers.peer(there.name)

@@ -15,7 +15,6 @@ Benchmark: benchmarks/codec.py. Not known here: who sends, to whom, how bytes tr
 from __future__ import annotations
 
 import copyreg
-import io
 import operator
 import pickle
 import pickletools
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from beampy.core.ids import Pid, Ref
 from beampy.core.signals import Crash
-from beampy.wire.codec_loads import NeedsImport, loaded, loads_any, loads_known, loads_plain
+from beampy.wire.codec_loads import NeedsImport, loads_any, loads_known, loads_plain
 from beampy.wire.codec_paths import MAIN, explained
 from beampy.wire.records import CODES, LAST, SHAPES, register_record
 
@@ -37,7 +36,19 @@ if TYPE_CHECKING:
 
     Body = tuple[int, list[bytes], list[Any]]  # kind, parts, buffers: memoryviews, and bytes that are large
 
-__all__ = ["FOREIGN", "OUT_OF_BAND", "PLAIN", "Decoder", "Encoder", "Hook", "NeedsImport", "asked", "register_record"]
+__all__ = [
+    "DEFINED",
+    "FOREIGN",
+    "MADE",
+    "OUT_OF_BAND",
+    "PLAIN",
+    "Decoder",
+    "Encoder",
+    "Hook",
+    "NeedsImport",
+    "asked",
+    "register_record",
+]
 
 PLAIN = 0
 # A kind has seven bits: whether the body is foreign, the number of the record that the message is (else 0), and
@@ -54,27 +65,41 @@ MOST_PIDS = 4096  # remembered for each sender, at some 200 bytes
 # NEXT_BUFFER, MEMOIZE, POP, three times: the reader's objects become entries 0, 1 and 2 of its memo.
 PROLOGUE = b"\x97\x940" * 3
 # What is made by number: a record by its own, and these.
-OTHERS_REF, CRASH = 0, 1
+OTHERS_REF, CRASH, DEFINED = 0, 1, LAST
 
 new_tuple = tuple.__new__
 
 
 class Hook(Protocol):
-    """What lets functions and classes travel that cannot be imported on the other side: a layer above has it."""
+    """What lets functions and classes travel that cannot be imported on the other side: a layer above has it.
+
+    One for each peer. `kinds` are further types whose objects `encode` is asked about.
+    """
+
+    kinds: frozenset[Any]
 
     def encode(self, obj: Any) -> Any:
-        """How to rebuild the function or class `obj`, as `__reduce__` says it; NotImplemented: by its name."""
+        """How to rebuild `obj`, as `__reduce__` says it; NotImplemented: by its name.
 
-    def find(self, module: str, name: str, *, now: bool) -> Any:
-        """The object that a foreign body names; NotImplemented: the usual way.
-
-        With `now` it may not wait: it raises NeedsImport(module), and is asked again in a thread.
+        `(MADE, (DEFINED, fields))` lets the other side's `made(fields)` do it.
         """
+
+    def made(self, fields: Any, now: bool) -> Any:
+        """What `fields` stand for. With `now` it may not wait: NeedsImport, and it is asked again in a thread."""
+
+    def loads(self, body: Any, buffers: Iterable[Any]) -> Any:
+        """pickle.loads, in a thread."""
+
+    def loads_known(self, body: Any, buffers: Iterable[Any]) -> Any:
+        """The same on an event loop: it never imports, and raises NeedsImport."""
 
 
 def _pid(key: Any) -> None: ...
 def _ref(id: int, creation: int) -> None: ...
 def _made(code: int, fields: Any) -> None: ...
+
+
+MADE = _made
 
 
 class _Sink:
@@ -249,6 +274,7 @@ def _beside(parts: list[Any], buffers: list[memoryview], marks: list[int]) -> tu
 def _override(encoder: Encoder, trail: list[Any]) -> Callable[[Any], Any]:
     """How a pickler writes what is no built-in data: the pickler asks before it looks itself."""
     own, own_creation, hook = encoder.node, encoder.creation, encoder.hook
+    kinds: frozenset[Any] = frozenset() if hook is None else hook.kinds
 
     def override(obj: Any) -> Any:
         kind = type(obj)
@@ -271,7 +297,9 @@ def _override(encoder: Encoder, trail: list[Any]) -> Callable[[Any], Any]:
                 trail.append(obj)
             return _made, (CRASH, (obj.type, obj.message, obj.traceback, error))
         trail.append(obj)
-        return by_name(obj) if kind is FunctionType or issubclass(kind, type) else of_main(obj, kind)
+        if kind is FunctionType or issubclass(kind, type) or kind in kinds:
+            return by_name(obj)
+        return of_main(obj, kind)
 
     def by_name(obj: Any) -> Any:
         if hook is not None:
@@ -313,17 +341,19 @@ class Decoder:
         node = sys.intern(node)
         pids = _Pids(node, creation)
         pid, ref = pids.__getitem__, partial(Ref, node)
-        at_once: Loads = loads_known if hook is None else partial(_found, hook, True)
-        in_time: Loads = loads_any if hook is None else partial(_found, hook, False)
-        # A plain body has no business with an exception's classes: a crash comes without.
-        plain = (pid, ref, _maker(None))
-        self.decode_now = _reader(pids, plain, at_once, (pid, ref, _maker(lambda *body: self.decode_now(*body))))
-        self.decode = _reader(pids, plain, in_time, (pid, ref, _maker(lambda *body: self.decode(*body))))
+        in_time: Loads = loads_any if hook is None else hook.loads
+        known: Loads = loads_known if hook is None else hook.loads_known
+        # A plain body has no business with an exception's classes, nor with anybody's code.
+        plain = (pid, ref, _maker(None, None))
+        self.decode_now = _reader(
+            pids, plain, known, (pid, ref, _maker(lambda *body: self.decode_now(*body), hook, True))
+        )
+        self.decode = _reader(pids, plain, in_time, (pid, ref, _maker(lambda *body: self.decode(*body), hook)))
 
 
 def _reader(pids: _Pids, plain: tuple[Any, ...], loads_foreign: Loads, foreign: tuple[Any, ...]) -> Callable[..., Any]:
     """A function that reads bodies; `plain` and `foreign` are their first three objects."""
-    node, creation, make = pids.node, pids.creation, foreign[2]
+    node, creation = pids.node, pids.creation
 
     def read(kind: int, body: Any, buffers: Sequence[Any] | None = None) -> Any:
         try:
@@ -340,6 +370,7 @@ def _reader(pids: _Pids, plain: tuple[Any, ...], loads_foreign: Loads, foreign: 
                 if len(value) <= size:
                     value = address + value[2:]
                 else:
+                    make = (foreign if kind & FOREIGN else plain)[2]
                     value = address + value[2 : size - 1] + (make(value[size - 1], value[size:]),)
             if len(value) != size:
                 raise _unknown(code, value)
@@ -362,13 +393,15 @@ def asked(kind: int, body: Any) -> int | None:
         return None
 
 
-def _maker(decode: Callable[..., Any] | None) -> Callable[[int, Any], Any]:
+def _maker(decode: Callable[..., Any] | None, hook: Hook | None, now: bool = False) -> Callable[[int, Any], Any]:
     """What the third object of a body does: records, and rarer things of ours, by number."""
 
     def make(code: int, fields: Any) -> Any:
         cls, size = SHAPES[code]
         if len(fields) == size:
             return new_tuple(cls, fields)
+        if code == DEFINED and hook is not None:
+            return hook.made(fields, now)
         if code == OTHERS_REF:
             node, id, creation = fields
             return Ref(_name(node), operator.index(id), operator.index(creation))
@@ -397,10 +430,6 @@ def _exception(decode: Callable[..., Any] | None, body: Any) -> BaseException | 
     return error if isinstance(error, BaseException) else None
 
 
-def _found(hook: Hook, now: bool, body: Any, buffers: Iterable[Any]) -> Any:
-    return _Finder(body, buffers, hook, now).load()
-
-
 class _Pids(dict[Any, Pid]):
     """The sender's pids by serial, and others by (node, serial, creation), so that the second one costs a look-up."""
 
@@ -424,20 +453,3 @@ def _name(node: Any) -> str:
     if type(node) is not str:
         raise pickle.UnpicklingError(f"a node's name is text, not {type(node).__name__}")
     return sys.intern(node)
-
-
-class _Finder(pickle.Unpickler):
-    """Reads a foreign body where a hook may know better what a name means."""
-
-    def __init__(self, body: Any, buffers: Iterable[Any], hook: Hook, now: bool) -> None:
-        super().__init__(io.BytesIO(body), buffers=buffers)
-        self.hook = hook
-        self.now = now
-
-    def find_class(self, module: str, name: str) -> Any:
-        found = self.hook.find(module, name, now=self.now)
-        if found is not NotImplemented:
-            return found
-        if self.now:
-            loaded(module)
-        return super().find_class(module, name)

@@ -75,6 +75,7 @@ def _why(culprit: Any, error: BaseException) -> str:
     kind = type(culprit)
     if issubclass(kind, (types.FunctionType, type)):
         module, name = culprit.__module__, culprit.__qualname__
+        # Only without a hook: with one they are sent with their code, or it says why not.
         if module == MAIN:
             return f"{MAIN} is another module on each node; put it into a module that both can import"
         if "<" in name:
@@ -125,7 +126,8 @@ def _paths(message: Any, wanted: set[int]) -> dict[int, Path]:
             found[id(obj)] = path
         if depth < DEEPEST:
             room = MOST_STEPS - len(queue)
-            for _, (step, child) in zip(range(room), _children(obj), strict=False):
+            written = id(obj) in wanted and issubclass(type(obj), types.FunctionType)
+            for _, (step, child) in zip(range(room), _held(obj) if written else _children(obj), strict=False):
                 queue.append((child, (path, step), depth + 1))
     return found
 
@@ -168,6 +170,23 @@ def _children(obj: Any) -> Iterator[tuple[Any, Any]]:
     yield from _attributes(obj)
 
 
+def _held(fn: types.FunctionType) -> Iterator[tuple[Any, Any]]:
+    """What a function that was written has captured, its defaults and its attributes."""
+    code = fn.__code__
+    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=False):
+        try:
+            yield ("the variable", name), cell.cell_contents
+        except ValueError:  # an empty one
+            continue
+    positional = code.co_varnames[: code.co_argcount]
+    defaults = fn.__defaults__ or ()
+    for name, value in zip(positional[len(positional) - len(defaults) :], defaults, strict=False):
+        yield ("the default", name), value
+    for name, value in (fn.__kwdefaults__ or {}).items():
+        yield ("the default", name), value
+    yield from _attributes(fn)
+
+
 def _attributes(obj: Any) -> Iterator[tuple[Any, Any]]:
     """What its __dict__ and its slots hold, read past any property."""
     try:
@@ -197,6 +216,8 @@ def _text(path: Path) -> str:
             text = f"{text}.{key}"
         elif how == "[]":
             text = f"{text}[{_key(key)}]"
+        elif key is not None:
+            text = f"{how} {_key(key)} of {text}"
         else:
             text = f"{'a key' if how == 'key' else 'an element'} of {text}"
     return text

@@ -14,7 +14,7 @@ from typing import Any
 
 from beampy.core.signals import Down, Exit, NodeDown, NodeUp, Timeout
 
-LAST = 31  # a kind is seven bits, and two of them say something else (codec.py)
+LAST = 31  # a kind is seven bits, and two of them say something else; the last number is the codec's own (codec.py)
 FIRST = 2  # 0 and 1 are identities and crashes, which are no NamedTuples (codec.py)
 
 CODES: dict[type, int] = {}
@@ -23,15 +23,15 @@ SHAPES: list[tuple[type, int]] = [(tuple, -1)] * (LAST + 1)
 
 
 def register_record(code: int, cls: type[tuple[Any, ...]]) -> None:
-    """Let `cls`, a NamedTuple, travel as record number `code` (2 to 31; beampy's own core has 2 to 15).
+    """Let `cls`, a NamedTuple, travel as record number `code` (2 to 30; beampy's own core has 2 to 15).
 
     Every node must give a number to the same class. ValueError: the number is out of range or taken, or the class
     has another one. Doing it twice changes nothing.
 
     >>> register_record(16, Call)
     """
-    if not FIRST <= code <= LAST:
-        raise ValueError(f"a record's number is {FIRST} to {LAST}, not {code}")
+    if not FIRST <= code < LAST:
+        raise ValueError(f"a record's number is {FIRST} to {LAST - 1}, not {code}")
     taken, size = SHAPES[code]
     if size >= 0 and _name(taken) != _name(cls):
         raise ValueError(f"record {code} is {_name(taken)} and cannot be {_name(cls)}")

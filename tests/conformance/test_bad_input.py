@@ -390,7 +390,8 @@ async def test_exit_with_arguments_that_do_not_fit():
 async def test_a_message_that_cannot_travel():
     # A strict node copies messages as if they went to another node: the sender is told, nobody else suffers.
     pid, ref = bp.spawn_monitor(forever)
-    for message in (lambda: None, threading.Lock(), (1, [threading.Lock()])):
+    held = threading.Lock()
+    for message in (held, (1, [held]), lambda: held):
         with pytest.raises(EncodeError) as caught:
             bp.send(pid, message)
         assert isinstance(caught.value, TypeError)

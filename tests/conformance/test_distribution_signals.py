@@ -6,6 +6,7 @@ A message over 64 KiB travels in pieces between which others pass; a writer over
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -299,11 +300,15 @@ async def test_a_spawn_there_raises_what_a_spawn_raises(there):
     assert await ca(bp.spawn(mute, node=there.name, name="taken")) is NameTaken
     assert await ca(bp.spawn(mute, node=there.name, name="undefined")) is BadName
 
-    async def local():
-        pass
+    held = threading.Lock()
 
-    with pytest.raises(EncodeError):
-        bp.spawn(local, node=there.name)
+    async def holding():
+        held.acquire()
+
+    with pytest.raises(EncodeError, match=r"the variable 'held' of message\[0\], lock"):
+        bp.spawn(holding, node=there.name)
+    with pytest.raises(EncodeError, match="lock"):
+        bp.spawn(mute, held, node=there.name)
     assert await absent() == NONE
 
 

@@ -91,7 +91,7 @@ HOMES = {
 
 # What the trees beside beampy may import of it.
 OUTSIDE = ("nodes", "examples", "benchmarks")
-PUBLIC_MODULES = {"beampy", "beampy.errors", "beampy.otp", "beampy.testing"}
+PUBLIC_MODULES = {"beampy", "beampy.code", "beampy.errors", "beampy.otp", "beampy.testing"}
 # Hot paths that no public name reaches are measured where they are.
 MEASURED = {
     "benchmarks/channel.py": {"beampy.wire"},

@@ -319,7 +319,7 @@ async def test_strict_copies_messages_and_refuses_what_cannot_travel() -> None:
         bp.send(bp.self(), mutable)
         mutable.append(2)
         with pytest.raises(bp.errors.EncodeError, match="cannot travel"):
-            bp.send(bp.self(), lambda: None)
+            bp.send(bp.self(), threading.Lock())
         bp.send(bp.self(), bp.self())
         return await bp.receive(), await bp.receive() == bp.self()
 
@@ -327,16 +327,16 @@ async def test_strict_copies_messages_and_refuses_what_cannot_travel() -> None:
 
 
 async def test_strict_answers_that_cannot_travel_are_the_callers_error() -> None:
-    class Lambdas(bp.Server):
+    class Locks(bp.Server):
         @bp.call
         def get(self) -> object:
-            return lambda: None
+            return threading.Lock()
 
         async def handle_call(self, request: object, from_: object) -> object:
-            return bp.Reply(lambda: None)
+            return bp.Reply(threading.Lock())
 
     async def body() -> None:
-        server = await Lambdas.start()
+        server = await Locks.start()
         with pytest.raises(bp.errors.EncodeError):
             await server.get()
         with pytest.raises(bp.errors.EncodeError):

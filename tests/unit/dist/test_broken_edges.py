@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ async def test_a_call_that_cannot_be_sent_leaves_nothing(timeout):
         server = await start(mute)
         before = ties(a)
         with pytest.raises(EncodeError):
-            bp.call(server, lambda: None, timeout=timeout)
+            bp.call(server, threading.Lock(), timeout=timeout)
         assert ties(a) == before
         assert not bp.api.self_process().extras().requests
 

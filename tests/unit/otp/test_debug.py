@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ async def test_a_state_that_cannot_travel_does_not_end_its_server():
 
 
 def unpicklable(state: dict[str, Any]) -> dict[str, Any]:
-    return {**state, "n": 0, "function": lambda: None}
+    return {**state, "n": 0, "lock": threading.Lock()}
 
 
 async def test_the_status_tells_who_it_is():

@@ -136,6 +136,61 @@ async def test_a_module_that_is_not_there():
             await found(name)
 
 
+class Knowing:
+    """A node's Code: `plain` travels, and whatever is asked for is `plain`."""
+
+    def __init__(self, *shipped: str) -> None:
+        self.modules = shipped
+        self.asked: list[Any] = []
+
+    def travels(self, fn: Any) -> bool:
+        return fn is plain
+
+    def named(self, name: str) -> Any:
+        return (name, "a@h")
+
+    def shipped(self, module: str) -> bool:
+        return module.partition(".")[0] in self.modules
+
+    def find(self, name: Any) -> Any:
+        self.asked.append(name)
+        return plain
+
+
+def test_functions_that_travel_go_as_themselves_and_names_with_their_place():
+    code = Knowing()
+    assert portable(plain, code) is plain
+    assert portable(Object, code) == (f"{__name__}:Object", "a@h")
+    assert portable("mod.fn", code) == ("mod.fn", "a@h")
+    assert shown(portable("mod:Class.fn", code)) == "mod.Class.fn"
+
+
+async def test_a_name_is_the_callees_where_it_has_it_else_the_callers():
+    code = Knowing()
+    assert await found(("os.getpid", "a@h"), code) is os.getpid
+    assert await found("os.getpid", code) is os.getpid
+    assert code.asked == []
+    assert await found(("no_such_module.fn", "a@h"), code) is plain
+    assert code.asked == [("no_such_module.fn", "a@h")]
+    with pytest.raises(ModuleNotFoundError, match=r"'no_such_module\.fn' names no function"):
+        await found("no_such_module.fn", code)
+    with pytest.raises(ModuleNotFoundError, match=r"'no_such_module\.fn' names no function"):
+        await found(("no_such_module.fn", "a@h"))
+    assert await found(("os:missing", "a@h"), code) is plain  # an older one, say
+    assert code.asked[1:] == [("os:missing", "a@h")]
+    with pytest.raises(AttributeError, match="missing"):
+        await found("os:missing", code)
+
+
+async def test_what_came_from_another_node_is_not_the_callees_own():
+    code = Knowing("tests")
+    assert await found((f"{__name__}.coroutine", "a@h"), code) is plain
+    assert code.asked == [(f"{__name__}.coroutine", "a@h")]
+    with pytest.raises(ModuleNotFoundError, match="names no function"):
+        await found(f"{__name__}.coroutine", code)
+    assert await found(f"{__name__}.coroutine", Knowing("other")) is coroutine
+
+
 def test_how_functions_are_shown():
     assert shown(plain) == f"{__name__}.plain"
     assert shown("mod:Class.fn") == "mod.Class.fn"

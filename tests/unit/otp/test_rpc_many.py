@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from typing import Any
 
 import pytest
@@ -198,15 +199,15 @@ async def test_a_strict_node_copies_what_a_call_carries():
         assert args == (given,)
         assert args[0] is not given
         with pytest.raises(bp.errors.EncodeError):
-            remote_call(here(), whole, lambda: None)
+            remote_call(here(), whole, threading.Lock())
         with pytest.raises(bp.errors.EncodeError):
-            await remote_call(here(), give_lambda)
+            await remote_call(here(), give_lock)
 
     await harness.run(body, strict=True)
 
 
-async def give_lambda() -> Any:
-    return lambda: None
+async def give_lock() -> Any:
+    return threading.Lock()
 
 
 async def test_the_end_of_the_node_ends_its_calls():

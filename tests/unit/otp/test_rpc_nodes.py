@@ -8,6 +8,7 @@ import inspect
 import logging
 import socket
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -126,8 +127,8 @@ async def give_unreadable() -> Any:
     return Unreadable()
 
 
-async def give_lambda() -> Any:
-    return lambda: None
+async def give_lock() -> Any:
+    return threading.Lock()
 
 
 async def speak() -> int:
@@ -175,10 +176,13 @@ async def test_failures():
 
 @between
 async def test_what_cannot_travel_or_be_read():
-    with pytest.raises(EncodeError):
-        remote_call(B, where, lambda: None)
-    with pytest.raises(EncodeError):
-        await remote_call(B, give_lambda)
+    held = threading.Lock()
+    with pytest.raises(EncodeError, match="lock"):
+        remote_call(B, where, held)
+    with pytest.raises(EncodeError, match=r"the variable 'held' of message\.fn, lock"):
+        remote_call(B, lambda: held)
+    with pytest.raises(EncodeError, match="lock"):
+        await remote_call(B, give_lock)
     with pytest.raises(DecodeError, match="secret"):
         await remote_call(B, give_unreadable)
     running = remote_call(B, tell_ends, bp.self())

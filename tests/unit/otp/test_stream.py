@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import itertools
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -252,7 +253,7 @@ async def test_on_a_strict_node_results_are_copies():
             await all_of(async_stream([0], cannot_travel))
 
     async def cannot_travel(_: int) -> Any:
-        return lambda: None
+        return threading.Lock()
 
     await harness.run(body, strict=True)
 

@@ -161,7 +161,7 @@ async def test_a_strict_node_copies_the_value():
 
 
 async def test_on_a_strict_node_a_value_is_a_copy_and_one_that_cannot_travel_an_error():
-    kept: list[Any] = [[1], lambda: None]
+    kept: list[Any] = [[1], threading.Lock()]
 
     async def give(n: int) -> Any:
         return kept[n]

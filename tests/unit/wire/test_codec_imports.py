@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import marshal
 import pickle
 import sys
@@ -12,13 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from beampy.core.ids import Pid
-from beampy.core.signals import Crash
+from beampy.core.ids import Pid, Ref
+from beampy.core.signals import Crash, Down
 from beampy.errors import EncodeError
-from beampy.wire.codec import FOREIGN, PLAIN, Decoder, Encoder, NeedsImport
+from beampy.wire.codec import (
+    ADDRESSED,
+    DEFINED,
+    FOREIGN,
+    MADE,
+    PLAIN,
+    PROLOGUE,
+    Decoder,
+    Encoder,
+    NeedsImport,
+)
+from beampy.wire.codec_loads import loads_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 HERE, CREATION = "a@localhost", 1
@@ -176,52 +188,101 @@ class Importing:
 # the hook
 
 
-def rebuild(code: bytes, name: str, cells: tuple[Any, ...]) -> Any:
-    closure = tuple(map(types.CellType, cells))
-    return types.FunctionType(marshal.loads(code), globals(), name, None, closure)
-
-
 class Carrier:
-    """Sends functions by value, and knows one name that no module has."""
+    """Sends functions by value and modules by name, and has some of what it is asked for."""
 
-    def __init__(self) -> None:
+    kinds = frozenset({types.ModuleType})
+
+    def __init__(self, *, has: bool = True) -> None:
+        self.has = has
         self.asked: list[Any] = []
-        self.found: list[Any] = []
+        self.told: list[Any] = []
+        self.read = 0
 
     def encode(self, obj: Any) -> Any:
         self.asked.append(obj)
-        if isinstance(obj, types.FunctionType) and obj is not rebuild:
+        if isinstance(obj, types.FunctionType):
             cells = tuple(cell.cell_contents for cell in obj.__closure__ or ())
-            return rebuild, (marshal.dumps(obj.__code__), obj.__name__, cells)
+            return MADE, (DEFINED, (marshal.dumps(obj.__code__), obj.__name__, cells))
+        if isinstance(obj, types.ModuleType):
+            return MADE, (DEFINED, (obj.__name__,))
         return NotImplemented
 
-    def find(self, module: str, name: str, *, now: bool) -> Any:
-        self.found.append((module, name, now))
-        if module == "cell":
-            if now:
-                raise NeedsImport(module)
-            return f"{name} of a cell"
-        return NotImplemented
+    def made(self, fields: Any, now: bool) -> Any:
+        self.told.append((len(fields), now))
+        if now and not self.has:
+            raise NeedsImport("code of another node")
+        self.has = True
+        if len(fields) == 1:
+            return sys.modules[fields[0]]
+        code, name, cells = fields
+        return types.FunctionType(marshal.loads(code), globals(), name, None, tuple(map(types.CellType, cells)))
+
+    def loads(self, body: Any, buffers: Iterable[Any]) -> Any:
+        self.read += 1
+        return pickle.loads(body, buffers=buffers)
+
+    def loads_known(self, body: Any, buffers: Iterable[Any]) -> Any:
+        return loads_known(body, buffers)
 
 
-def test_a_closure_travels_with_a_hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    by = 5
-    pid = Pid(HERE, 1, CREATION)
-
+def adding(by: Any, pid: Pid) -> Any:
     def add(n: int) -> Any:
         return n + by, pid
 
     add.__module__ = "__main__"
+    return add
+
+
+def test_a_closure_travels_with_a_hook() -> None:
+    pid = Pid(HERE, 1, CREATION)
+    add = adding(5, pid)
     hook = Carrier()
     kind, data = body({"fn": add}, hook)
     assert kind == FOREIGN
-    assert hook.asked == [add, rebuild]
+    assert hook.asked == [add]
     decoder = Decoder(HERE, CREATION, hook)
     for decode in (decoder.decode_now, decoder.decode):
         assert decode(kind, data)["fn"](1) == (6, pid)
-    assert hook.found == [(__name__, "rebuild", True), (__name__, "rebuild", False)]
+    assert hook.told == [(3, True), (3, False)]
+    assert hook.read == 1  # in the thread only
     with pytest.raises(EncodeError, match=r"message\['fn'\], function add"):
         encoder().encode({"fn": add})
+
+
+def test_what_a_hook_has_not_yet_is_asked_for_again_in_a_thread() -> None:
+    add = adding(5, Pid(HERE, 1, CREATION))
+    kind, data = body([None, add], Carrier())
+    hook = Carrier(has=False)
+    decoder = Decoder(HERE, CREATION, hook)
+    for _ in range(2):
+        with pytest.raises(NeedsImport) as needs:
+            decoder.decode_now(kind, data)
+        assert needs.value.module == "code of another node"
+    read: list[Any] = []
+    thread = threading.Thread(target=lambda: read.append(decoder.decode(kind, data)[1](1)))
+    thread.start()
+    thread.join(20)
+    assert read == [(6, Pid(HERE, 1, CREATION))]
+    assert decoder.decode_now(kind, data)[1](1) == read[0]
+    assert hook.told == [(3, True), (3, True), (3, False), (3, True)]
+
+
+def test_what_a_hook_has_not_yet_in_a_record_and_in_a_crash() -> None:
+    """Also an exception that a crash brings is waited for, and not left out."""
+    add = adding(5, Pid(HERE, 1, CREATION))
+    error = ValueError(add)
+    ref, pid = Ref(HERE, 5, CREATION), Pid(HERE, 7, CREATION)
+    for message in (Down(ref, pid, add, "DOWN"), Crash.of(error)):
+        kind, data = body(message, Carrier())
+        assert kind & FOREIGN
+        hook = Carrier(has=False)
+        decoder = Decoder(HERE, CREATION, hook)
+        with pytest.raises(NeedsImport):
+            decoder.decode_now(kind, data)
+        copy: Any = decoder.decode(kind, data)
+        fn = copy.exception.args[0] if isinstance(message, Crash) else copy.reason
+        assert fn(1) == (6, Pid(HERE, 1, CREATION))
 
 
 def test_a_hook_sees_classes_and_may_leave_them() -> None:
@@ -233,16 +294,94 @@ def test_a_hook_sees_classes_and_may_leave_them() -> None:
 
     with pytest.raises(EncodeError, match="class Local"):
         encoder(hook).encode(Local)
+    Local.__module__, Local.__qualname__ = "__main__", "Local"
+    with pytest.raises(EncodeError, match="__main__ is another module"):
+        encoder(hook).encode(Local)
 
 
-def test_a_hook_finds_names_in_time() -> None:
-    data = b"\x80\x05\x8c\x04cell\x8c\x01f\x93."
-    decoder = Decoder(HERE, CREATION, Carrier())
-    with pytest.raises(NeedsImport, match="cell"):
-        decoder.decode_now(FOREIGN, data)
-    assert decoder.decode(FOREIGN, data) == "f of a cell"
+def test_a_hook_sees_objects_of_its_kinds(probe: Any) -> None:
+    hook = Carrier()
+    kind, data = body([probe, b"x"], hook)
+    assert kind == FOREIGN
+    assert hook.asked == [probe]
+    assert Decoder(HERE, CREATION, hook).decode_now(kind, data) == [probe, b"x"]
+    hook.kinds = frozenset()
+    with pytest.raises(EncodeError, match=r"message\[0\], module"):
+        encoder(hook).encode([probe])
+    assert hook.asked == [probe]
+
+
+DEFINITION = PROLOGUE + b"h\x02K\x1f(K\x01K\x02K\x03t\x86R."  # entry 2, called with (31, (1, 2, 3))
+DOWN = 2 << 1
+
+
+def calling(number: int, *fields: Any) -> bytes:
+    """An addressed record whose last field is made by number, as the request of a call is."""
+    return PROLOGUE + pickle.dumps((5, 7, None, number, *fields), 5)
+
+
+def test_a_plain_body_never_reaches_a_hook() -> None:
+    hook = Carrier()
+    decoder = Decoder(HERE, CREATION, hook)
+    for decode in (decoder.decode_now, decoder.decode):
+        for kind, data in [
+            (PLAIN, DEFINITION),
+            (DOWN | ADDRESSED, calling(DEFINED, 1)),
+            (DEFINED << 1, PROLOGUE + pickle.dumps((1,), 5)),
+        ]:
+            with pytest.raises(pickle.UnpicklingError, match=r"a record 31 of \d fields is not known here"):
+                decode(kind, data)
     with pytest.raises(pickle.UnpicklingError, match="plain data"):
-        decoder.decode(PLAIN, data)
+        decoder.decode(PLAIN, b"\x80\x05\x8c\x04cell\x8c\x01f\x93.")
+    message = [Pid(HERE, 3, CREATION), Ref(HERE, 5, CREATION), (1, "x")]
+    kind, data = body(message, hook)
+    assert kind == PLAIN
+    assert decoder.decode(kind, data) == decoder.decode_now(kind, data) == message
+    assert (hook.asked, hook.told, hook.read) == ([], [], 0)
+
+
+def test_a_plain_record_brings_no_exception_in_its_last_field(probe: Any) -> None:
+    """No encoder marks it so."""
+    data = calling(1, "T", "m", "tb", (*body(probe.Oops("x")), ()))
+    decoder = Decoder(HERE, CREATION)
+    for decode in (decoder.decode_now, decoder.decode):
+        crash = decode(DOWN | ADDRESSED, data).tag
+        assert crash == Crash("T", "m", "tb", None)
+        assert crash.exception is None
+        assert type(decode(DOWN | ADDRESSED | FOREIGN, data).tag.exception) is probe.Oops
+
+
+def test_a_definition_without_a_hook_is_refused() -> None:
+    decoder = Decoder(HERE, CREATION)
+    for decode in (decoder.decode_now, decoder.decode):
+        with pytest.raises(pickle.UnpicklingError, match="a record 31 of 3 fields is not known here"):
+            decode(FOREIGN, DEFINITION)
+    hook = Carrier()
+    with pytest.raises(TypeError):  # it is the hook's then
+        Decoder(HERE, CREATION, hook).decode(FOREIGN, DEFINITION)
+    assert hook.told == [(3, False)]
+
+
+def test_a_thread_reads_as_the_hook_says(probe: Any) -> None:
+    """What a body names and is not here is the hook's to find, where waiting is allowed."""
+
+    class Finding(Carrier):
+        def loads(self, body: Any, buffers: Iterable[Any]) -> Any:
+            self.read += 1
+            sys.modules[MODULE] = probe
+            return pickle.loads(body, buffers=buffers)
+
+    data = [bytearray(b"x" * 20_000)]
+    kind, parts, buffers = encoder().encode([probe.function, pickle.PickleBuffer(data[0])])
+    assert len(buffers) == 1
+    del sys.modules[MODULE]
+    hook = Finding()
+    decoder = Decoder(HERE, CREATION, hook)
+    with pytest.raises(NeedsImport, match=MODULE):
+        decoder.decode_now(kind, b"".join(parts), [bytearray(data[0])])
+    assert hook.read == 0
+    assert decoder.decode(kind, b"".join(parts), [bytearray(data[0])]) == [probe.function, data[0]]
+    assert hook.read == 1
 
 
 def test_with_a_hook_modules_are_imported_in_time_as_well(probe: Any) -> None:
@@ -261,4 +400,56 @@ def test_what_a_hook_raises_is_an_encode_error() -> None:
             raise SystemExit("hook")
 
     with pytest.raises(EncodeError, match="SystemExit: hook"):
-        encoder(Broken()).encode([rebuild])
+        encoder(Broken()).encode([adding])
+
+
+def test_the_cause_of_a_hooks_own_encode_error_is_kept() -> None:
+    class Refusing(Carrier):
+        def encode(self, obj: Any) -> Any:
+            raise EncodeError("a function", "its global LOCK is a lock")
+
+    with pytest.raises(EncodeError) as refused:
+        encoder(Refusing()).encode({"fn": adding})
+    assert refused.value.what.startswith("message['fn'], function adding")
+    assert refused.value.cause == "its global LOCK is a lock"
+
+
+def test_what_a_hook_raises_when_it_reads_is_an_exception() -> None:
+    class Broken(Carrier):
+        def made(self, fields: Any, now: bool) -> Any:
+            raise SystemExit("hook")
+
+    decoder = Decoder(HERE, CREATION, Broken())
+    for decode in (decoder.decode_now, decoder.decode):
+        with pytest.raises(pickle.UnpicklingError, match="SystemExit: hook"):
+            decode(FOREIGN, DEFINITION)
+
+
+def test_what_a_function_holds_is_named() -> None:
+    lock = threading.Lock()
+    hook = Carrier()
+    with pytest.raises(EncodeError) as refused:
+        encoder(hook).encode([1, {"fn": adding(lock, Pid(HERE, 1, CREATION))}])
+    assert refused.value.what.startswith("the variable 'by' of message[1]['fn'], lock <")
+    assert "cannot pickle" in refused.value.cause
+
+    class WithDefaults(Carrier):
+        def encode(self, obj: Any) -> Any:
+            if not isinstance(obj, types.FunctionType):
+                return NotImplemented
+            return MADE, (DEFINED, (obj.__defaults__, obj.__kwdefaults__, obj.__dict__))
+
+    def positional(a: Any, b: Any = [lock], c: Any = 1) -> None: ...  # noqa: B006
+    def keyword(a: Any = 1, *, b: Any = 2, d: Any = lock) -> None: ...
+    def attribute() -> None: ...
+
+    attribute.held = lock  # type: ignore[attr-defined]
+    places: list[tuple[Any, str]] = [
+        (positional, "the default 'b' of message.func[0]"),
+        (keyword, "the default 'd' of message.func"),
+        (attribute, "message.func.held"),
+    ]
+    for fn, place in places:
+        with pytest.raises(EncodeError) as refused:
+            encoder(WithDefaults()).encode(functools.partial(fn))
+        assert refused.value.what.startswith(f"{place}, lock <")

@@ -1,0 +1,418 @@
+"""Building: live functions, classes and values from the recipes of another process, each version once.
+
+Rule: a version is built at most once while anything here uses it, so a class keeps its identity from message to message
+and a function keeps what it has cached. The newest version of each name is kept; older ones are free when nothing uses
+them. What is half built is seen by nobody: all that belongs together appears at once, or not at all.
+
+Cycles: functions are made empty and filled when all are there; classes are made empty and filled at once, as their
+subclasses need them whole.
+
+What is imported for a definition is imported before it is built, while no lock is held. Never on an event loop.
+Place: under hook.py; it does not know how recipes came here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+import marshal
+import sys
+import weakref
+from collections import OrderedDict, deque
+from importlib.util import MAGIC_NUMBER
+from threading import RLock
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from beampy.code import closures
+from beampy.code.ahead import import_ahead
+from beampy.code.definitions import ATTRIBUTE, CLASS, CODE, FRAME, FUNCTION, IMPORT, VALUE
+from beampy.code.origin import here
+from beampy.code.othercode import compiled_here, remember_lines
+from beampy.code.repair import replaced
+from beampy.errors import OriginLost
+from beampy.wire.codec_loads import loads_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from beampy.code.space import Space
+
+NAMES = 4096  # names whose newest version is kept
+ALIKE = 64  # versions of one name kept, where the name says little: every lambda has the same
+
+
+class Recipe(NamedTuple):
+    """A definition as it travels; see definitions.py for what `head` is in each kind."""
+
+    kind: str
+    head: Any
+    body: bytes
+    refs: list[bytes]
+
+    @classmethod
+    def read(cls, data: bytes) -> Recipe:
+        """From its bytes. Any Exception for what is none."""
+        kind, head, body, refs = loads_plain(data, ())
+        return cls(kind, head, body, refs)
+
+
+class Frame:
+    """What functions run: code, and globals that are theirs alone."""
+
+    __slots__ = ("__weakref__", "code", "module", "names")
+
+    def __init__(self, code: CodeType, names: dict[str, Any], module: str) -> None:
+        self.code = code
+        self.names = names
+        self.module = module  # the name their module has here
+
+
+class Box:
+    """A value of any type, weakly referable."""
+
+    __slots__ = ("__weakref__", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class NotYet(Exception):
+    """Something is needed that is being made."""
+
+
+class Built:
+    """What was built here, by version."""
+
+    def __init__(self) -> None:
+        self.objects: weakref.WeakValueDictionary[bytes, Any] = weakref.WeakValueDictionary()
+        self.versions: dict[int, tuple[Any, bytes]] = {}  # by id: a weak reference, and the version
+        self.kept: OrderedDict[Any, deque[Any]] = OrderedDict()  # the newest of each name
+
+    def add(self, version: bytes, thing: Any, name: Any) -> None:
+        """Remember one; `name`, (origin, module, qualname), lets it be kept."""
+        self.objects[version] = thing
+        key = id(thing)
+
+        def forget(_: Any, key: int = key, versions: Any = self.versions) -> None:
+            versions.pop(key, None)
+
+        self.versions[key] = weakref.ref(thing, forget), version
+        if name is None:
+            return
+        kept = self.kept.get(name)
+        if kept is None:
+            kept = self.kept[name] = deque(maxlen=ALIKE if "<" in name[-1] else 1)
+            if len(self.kept) > NAMES:
+                self.kept.popitem(last=False)
+        elif kept.maxlen == 1 and isinstance(thing, type):
+            replaced(kept[0], thing)
+        kept.append(thing)
+        self.kept.move_to_end(name)
+
+    def frame_of(self, fn: FunctionType) -> bytes | None:
+        """The version of the frame that a function was built on."""
+        kept: Any = fn.__globals__.get("__beampy__")
+        if kept.__class__ is list and kept[0].code is fn.__code__:
+            return self.version_of(kept[0])
+        return None
+
+    def version_of(self, thing: Any) -> bytes | None:
+        """The version that a thing was built from."""
+        found = self.versions.get(id(thing))
+        return found[1] if found is not None and found[0]() is thing else None
+
+    def drop(self, origin: str) -> None:
+        """Keep nothing of an origin for its own sake."""
+        for name in [name for name in self.kept if name[0] == origin]:
+            del self.kept[name]
+
+
+class Builder:
+    """Builds what recipes say. `space(origin)` is where an origin's modules are; `mine(version)` what is our own."""
+
+    def __init__(self, space: Callable[[str], Space], mine: Callable[[bytes], Any]) -> None:
+        self.built = Built()
+        self.space = space
+        self.mine = mine
+        self.lock = RLock()
+
+    def get(self, version: bytes) -> Any:
+        """What there is of a version: a function, a class, a Frame, or a Box with a value; None."""
+        found = self.built.objects.get(version)
+        return self.mine(version) if found is None else found
+
+    def build(self, root: bytes, recipes: dict[bytes, Recipe]) -> Any:
+        """The thing of version `root`. `recipes` has all that it refers to and that is not here."""
+        for recipe in recipes.values():
+            self.import_for(recipe)
+        with self.lock:
+            found = self.get(root)
+            building = _Building(self, recipes)
+            thing = building.whole(root) if found is None else found
+        for made in building.things.values():
+            import_ahead(made)
+        return thing
+
+    def import_for(self, recipe: Recipe) -> None:
+        """Import what a recipe names, so that it is there when it is looked for."""
+        if recipe.kind == ATTRIBUTE:
+            self.attribute(recipe.head)
+        elif recipe.kind == IMPORT:
+            origin, module, version, _, _ = recipe.head
+            if origin != here().id:
+                with contextlib.suppress(OriginLost):  # the statement will say so, if it is reached
+                    self.space(origin).entry(module, version)  # an older one is imported anew
+        elif recipe.kind == FRAME:
+            origin, module, how, _, _, by_name, imports = recipe.head
+            named = {*imports, *(there for _, there, _ in by_name), *((module,) if how == "named" else ())}
+            with self.space(origin).importing():
+                for name in named:
+                    if name not in sys.modules:
+                        self.imported(origin, name)
+
+    def imported(self, origin: str, name: str) -> Any:
+        """A module that the origin has by this name, as code of that origin would import it."""
+        with self.space(origin).importing():
+            return importlib.import_module(name)
+
+    def attribute(self, head: Any) -> Any:
+        """What a reference to a module's attribute means here."""
+        origin, module, version, name, digest = head
+        if origin == here().id:
+            if module not in sys.modules:
+                importlib.import_module(module)  # code of ours has imported it elsewhere, and not yet here
+            return here().attribute(module, version, name) if name else sys.modules[module]
+        space = self.space(origin)
+        if name:
+            return space.attribute(module, version, name, digest)
+        return space.module(module, version, digest)
+
+
+class _Building:
+    """One go at building: all that it makes becomes known together."""
+
+    def __init__(self, builder: Builder, recipes: dict[bytes, Recipe]) -> None:
+        self.builder = builder
+        self.recipes = recipes
+        self.things: dict[bytes, Any] = {}
+        self.names: dict[bytes, Any] = {}
+        self.making: set[bytes] = set()
+        self.unfilled: deque[Callable[[], None]] = deque()
+
+    def whole(self, root: bytes) -> Any:
+        """Build it, and all that it needs."""
+        thing = self.part(root)
+        self.fill()
+        if self.unfilled:
+            raise InternalCycle(root.hex())
+        for version, made in self.things.items():
+            self.builder.built.add(version, made, self.names[version])
+        return thing
+
+    def part(self, version: bytes) -> Any:
+        """The thing of a version, perhaps still to be filled: a function, a class, a Frame, a Box."""
+        found = self.things.get(version)
+        if found is None:
+            found = self.builder.get(version)
+        if found is not None:
+            return found
+        if version in self.making:
+            raise NotYet
+        self.making.add(version)
+        try:
+            recipe = self.recipes[version]
+            return MAKERS[recipe.kind](self, version, recipe)
+        finally:
+            self.making.discard(version)
+
+    def value(self, version: bytes) -> Any:
+        """The same, as code sees it."""
+        found = self.part(version)
+        return found.value if found.__class__ is Box else found
+
+    def made(self, version: bytes, thing: Any, name: Any = None) -> Any:
+        """One that others may refer to from here on; with a name, it is kept until it has a newer version."""
+        self.things[version] = thing
+        self.names[version] = name
+        return thing
+
+    def fill(self) -> None:
+        """Fill what can be filled: all but what needs something that is being made just now."""
+        for _ in range(len(self.recipes) + 1):  # each round makes at least one more of them
+            waiting, self.unfilled = self.unfilled, deque()
+            if not waiting:
+                return
+            for one in waiting:
+                try:
+                    one()
+                except NotYet:
+                    self.unfilled.append(one)
+            if len(self.unfilled) == len(waiting) and [*self.unfilled] == [*waiting]:
+                return
+
+    # each kind
+
+    def make_attribute(self, version: bytes, recipe: Recipe) -> Any:
+        return self.made(version, self.builder.attribute(recipe.head))
+
+    def make_import(self, version: bytes, recipe: Recipe) -> Any:
+        return self.made(version, Box(None))
+
+    def make_code(self, version: bytes, recipe: Recipe) -> CodeType:
+        magic, python, path, text, first, name, line, flags, start = recipe.head
+        if magic == MAGIC_NUMBER:
+            code: CodeType = marshal.loads(recipe.body)
+        else:
+            code = compiled_here(python, path, text, first, name, line, flags, start)
+        remember_lines(path, text, first)
+        self.made(version, code)
+        return code
+
+    def make_frame(self, version: bytes, recipe: Recipe) -> Frame:
+        origin, module, how, atoms, referred, by_name, _ = recipe.head
+        code = self.part(recipe.refs[0])
+        if how == "module":
+            there = self.part(recipe.refs[1])
+            frame = Frame(code, vars(there), there.__name__)
+        elif how == "named":
+            frame = Frame(code, vars(sys.modules[module]), module)
+        else:
+            shown, names = self.pseudo(origin, module), dict(atoms)
+            if origin != here().id:
+                # Its imports are those of its origin: by statement, and where importlib looks who asks.
+                space = self.builder.space(origin)
+                spec: Any = space.pseudo(module).__spec__
+                if names.get("__package__"):
+                    names["__package__"] = space.names.here(names["__package__"])
+                    spec = copy.copy(spec)
+                    spec.package = names["__package__"]
+                names = {"__builtins__": space.builtins, "__spec__": spec, **names}
+            names.setdefault("__name__", shown)
+            frame = Frame(code, names, shown)
+            # Values live as long as the globals that have them, and so does the frame: its functions have only these.
+            kept: list[Any] = [frame]
+            names["__beampy__"] = kept
+
+            def fill() -> None:
+                parts = [self.part(ref) for ref in recipe.refs[1:]]
+                kept[1:] = parts  # those of its globals, and then its imports
+                for name, part in zip(referred, parts, strict=False):
+                    names[name] = part.value if part.__class__ is Box else part
+                for name, there, path in by_name:
+                    names[name] = _named(self.builder.imported(origin, there), path)
+
+            self.unfilled.append(fill)
+        self.made(version, frame, (origin, module, f"{code.co_qualname}()"))
+        return frame
+
+    def make_function(self, version: bytes, recipe: Recipe) -> Any:
+        origin, module, qualname, name = recipe.head
+        reader = self.reader(version, recipe)
+        if not name:
+            maker, args = closures.read(recipe.body, reader)
+            fn = maker(*args)
+        else:
+            frame = self.part(recipe.refs[0])
+            fn = FunctionType(frame.code, frame.names, name, None, tuple(CellType() for _ in frame.code.co_freevars))
+            fn.__qualname__ = qualname
+
+            def fill() -> None:
+                state = closures.read(recipe.body, reader)
+                state["__module__"] = frame.module
+                closures.set_function_state(fn, state)
+
+            self.unfilled.append(fill)
+        self.show(origin, module, qualname, fn)
+        return self.made(version, fn, (origin, module, qualname))
+
+    def make_class(self, version: bytes, recipe: Recipe) -> Any:
+        origin, module, qualname, found = recipe.head
+        cls = closures.read(recipe.body, self.reader(version, recipe))
+        if cls.__module__ == module:
+            type.__setattr__(cls, "__module__", self.pseudo(origin, module))
+        if found:
+            self.show(origin, module, qualname, cls)
+        return cls
+
+    def make_value(self, version: bytes, recipe: Recipe) -> Any:
+        origin, module, name = recipe.head
+        value = closures.read(recipe.body, self.reader(version, recipe))
+        if type(value) not in closures.DEFINED_KINDS or isinstance(value, ModuleType):
+            return self.made(version, Box(value))
+        if type(value) in closures.NAMED and value.__module__ == module:
+            with contextlib.suppress(AttributeError):
+                value.__module__ = self.pseudo(origin, module)
+        self.show(origin, module, name, value)
+        return self.made(version, value, (origin, module, name))
+
+    def reader(self, version: bytes, recipe: Recipe) -> Callable[..., Any]:
+        """What the body of a recipe asks while it is read."""
+        refs = recipe.refs
+        origin, module = recipe.head[:2]
+
+        def reader(what: Any, *more: Any) -> Any:
+            if what.__class__ is not int:
+                (state,) = more
+                if state.__class__ is dict:
+                    if state.get("__module__") == module:
+                        state["__module__"] = self.pseudo(origin, module)
+                    closures.set_function_state(what, state)
+                else:
+                    fill, values = state
+                    fill(what, values[:3])
+                    self.hint(origin, module, *values[3:])
+                return None
+            if what >= 0:
+                return self.value(refs[what])
+            if what == closures.FUNCTION:
+                index, name, cells = more
+                frame = self.part(refs[index])
+                return FunctionType(frame.code, frame.names, name, None, cells)
+            self.fill()  # the bases run code of their own when a class is made of them
+            maker, *args = more
+            return self.made(
+                version, maker(*args), recipe.head[:3] if recipe.head[3] or "<" in recipe.head[2] else None
+            )
+
+        return reader
+
+    def pseudo(self, origin: str, module: str) -> str:
+        """The name that a live module of the origin has here."""
+        if origin == here().id:
+            return module
+        return self.builder.space(origin).pseudo(module).__name__
+
+    def hint(self, origin: str, module: str, meant: dict[str, Any] | None = None) -> None:
+        """Let the module have what a class's annotations mean, where it has nothing of that name."""
+        if meant and origin != here().id:
+            there = vars(self.builder.space(origin).pseudo(module))
+            for name, value in meant.items():
+                there.setdefault(name, value)
+
+    def show(self, origin: str, module: str, qualname: str, thing: Any) -> None:
+        """Let the module that stands for the origin's have it: there typing, pickle and people look for it."""
+        if origin != here().id and qualname.isidentifier():
+            setattr(self.builder.space(origin).pseudo(module), qualname, thing)
+
+
+class InternalCycle(Exception):
+    """Definitions that need each other in a way that cannot be built."""
+
+
+MAKERS: dict[str, Callable[[_Building, bytes, Recipe], Any]] = {
+    ATTRIBUTE: _Building.make_attribute,
+    IMPORT: _Building.make_import,
+    CODE: _Building.make_code,
+    FRAME: _Building.make_frame,
+    FUNCTION: _Building.make_function,
+    CLASS: _Building.make_class,
+    VALUE: _Building.make_value,
+}
+
+
+def _named(there: Any, path: str) -> Any:
+    for part in path.split(".") if path else ():
+        there = getattr(there, part)
+    return there

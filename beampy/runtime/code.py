@@ -1,0 +1,66 @@
+"""Code for a node: what it sends of its own, and what it takes from others, put together.
+
+The only place where code/ and dist/ meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
+
+from beampy.code import deps
+from beampy.code.client import SocketSource, code_answers
+from beampy.code.environment import Policy
+from beampy.code.node_code import FEATURE, NodeCode
+from beampy.code.origin import here
+from beampy.code.table import Offer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from beampy.core.node import LocalNode
+    from beampy.dist.peers import Peers
+
+THREADS = 4  # that answer those who ask so: many runners start at once, and each waits for one answer at a time
+PURPOSE = "code"  # of connections that threads open which block
+
+
+class CodeService:
+    """The code of one node, from its start to its end."""
+
+    def __init__(self, node: LocalNode, *, accept: bool, packages: Literal["off", "pure", "install"]) -> None:
+        self.policy = Policy(packages, node.name)
+        self.code = node.code = NodeCode(node, accept=accept, missing=self.policy)
+        self.executor = ThreadPoolExecutor(THREADS, "beampy-code")
+
+    async def look(self) -> dict[str, Any]:
+        """See what there is here. Options for `join`: the code, and the words that the handshake compares."""
+        self.code.environment = await asyncio.to_thread(environment)
+        return {"code": self.code, "features": frozenset({FEATURE, self.code.environment})}
+
+    def connect(self, peers: Peers) -> None:
+        """Answer those who ask on a socket of their own, and let threads ask that way."""
+        peers.purposes.register(PURPOSE, code_answers(Offer(), self.executor))
+        self.code.blocking = lambda peer: _line(peers, peer)
+        # So the first to ask for many modules does not wait until each has been read.
+        self.executor.submit(here().look_ahead)
+
+    def close(self) -> None:
+        """The node has stopped."""
+        self.code.close()
+        self.policy.close()
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _line(peers: Peers, peer: str) -> tuple[SocketSource, Callable[[float], None]]:
+    way = peers.blocking_to(peer, PURPOSE)
+    return SocketSource(peer, way), way.look_up
+
+
+def environment() -> str:
+    """One word for this Python and all that is installed for it: nodes with the same word have nothing to compare."""
+    here().witness_start()
+    parts: list[Any] = [sorted(deps.profile().items()), sorted(deps.packages().items())]
+    return f"env_{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
