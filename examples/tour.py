@@ -8,6 +8,9 @@ counted by that one, and the result is compared with a plain loop over the same 
 
 Second act (tour_nodes.py): two more nodes, each an operating-system process, count them again, and one of them is
 killed in the middle.
+
+Third act (tour_code.py): a node that is started in an empty directory runs a package that is made up, and edited, while
+the tour goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from tour_code import code_everywhere
 from tour_nodes import two_nodes, words_of
 
 import beampy as bp
@@ -224,7 +228,10 @@ async def main(limit: int | None) -> None:
     console.print("[bold]3. Two more nodes[/], each an operating-system process of its own.")
     await two_nodes(files, console)
 
-    console.print("[bold]4. Figures of this run.[/]")
+    console.print("[bold]4. Code everywhere.[/] A node that has nothing of this, and runs all of it.")
+    await code_everywhere(console)
+
+    console.print("[bold]5. Figures of this run.[/]")
     table = Table(show_header=False)
     table.add_row("processes started", f"{100_000 / starting:,.0f} /s")
     table.add_row("messages through a chain", f"{100_000 / passing:,.0f} /s")

@@ -91,6 +91,7 @@ def test_guest(peer: str) -> None:
         ("remote_call", ("pool", "rpyc", "pyro5", "xoscar", "erlang-1")),
         ("remote_mixed", ("beampy-tcp", "erlang-1")),
         ("remote_connect", ("beampy-tls",)),
+        ("code", ("cloudpickle",)),
     ],
 )
 def test_between_processes(module: str, peers: tuple[str, ...]) -> None:

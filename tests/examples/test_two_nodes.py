@@ -131,7 +131,7 @@ def test_the_tour():
     assert tour.said.count("the totals equal those of a plain loop") == 2
     assert re.search(r"the link +│ Exit\(reason='noconnection'\)", tour.said)
     assert re.search(r"the monitor +│ Down\(reason='noconnection'\)", tour.said)
-    assert re.search(r"monitor_nodes +│ NodeDown\(reason='(connection_closed|disconnect)'\)", tour.said)
+    assert re.search(r"monitor_nodes +│ NodeDown\(reason='(connection_closed|disconnect|lost_connection)'\)", tour.said)
     assert "nodes() here: ['left@localhost']" in tour.said
     assert "killed\n" not in tour.said
 
