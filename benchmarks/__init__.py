@@ -30,4 +30,6 @@ HOT_PATHS = (
     "remote_connect",
     "remote_idle",
     "remote_names",
+    "code",
+    "code_modules",
 )

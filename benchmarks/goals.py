@@ -60,6 +60,17 @@ REMOTE_GOALS = (
     Goal("remote_idle.rss", at_most=40),
     Goal("remote_idle.cpu", at_most=0.5),
 )
+CODE_GOALS = (
+    Goal("code.shipped", at_most=1.15, beside="code.installed"),
+    Goal("code.first.over", at_most=5),
+    # What sends the function again with each call, and what declares it once.
+    *(Goal("code.helpers", at_least=3.0, peer=peer) for peer in ("dask", "ray", "cloudpickle")),
+    # No code: a reference, which says of a definition what a name says of what is installed, and its version.
+    Goal("code.wire.second", at_most=1.5, beside="code.wire.installed"),
+    Goal("code_modules.200", at_most=2.0, beside="code_modules.200.disk"),
+    Goal("code_modules.200.cached", at_most=2.0, beside="code_modules.200.disk"),
+    Goal("code_modules.gap.p99", at_most=20),
+)
 GOALS = (
     Goal("pingpong", at_least=3.0, peer="queue-uvloop"),
     Goal("pingpong", at_least=1 / 3, peer="erlang"),
@@ -80,6 +91,7 @@ GOALS = (
     Goal("send_after", at_least=300_000),
     Goal("whereis", at_least=3_000_000),
     *REMOTE_GOALS,
+    *CODE_GOALS,
 )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OURS = "beampy"
-REMOTE = "remote"  # the cases of two nodes begin with this
+REMOTE = ("remote", "code_")  # the cases of two nodes begin with these
 HEADER = """\
 # Results
 

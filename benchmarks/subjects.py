@@ -148,6 +148,9 @@ PEERS = (
     Subject("pool", "ProcessPoolExecutor", _python(f"{_VERSUS}.on_pool"), share=0.5),
     Subject("rpyc", "RPyC", _python(f"{_VERSUS}.on_rpyc"), modules=("rpyc",), share=0.5),
     Subject("pyro5", "Pyro5 with msgpack", _python(f"{_VERSUS}.on_pyro5"), modules=("Pyro5",), share=0.5),
+    Subject(
+        "cloudpickle", "cloudpickle, unix socket", _python(f"{_VERSUS}.code_cloudpickle"), modules=("cloudpickle",)
+    ),
     Subject("dask", "dask.distributed", _python(f"{_VERSUS}.on_dask"), modules=("distributed",), share=0.1),
     Subject("ray", "ray", _python(f"{_VERSUS}.on_ray"), modules=("ray",), share=0.1),
     Subject("erlang-1", "Erlang +S 1", _erlang("+S", "1"), programs=("erl", "erlc")),
