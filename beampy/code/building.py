@@ -29,6 +29,7 @@ from beampy.code import closures
 from beampy.code.ahead import import_ahead
 from beampy.code.definitions import ATTRIBUTE, CLASS, CODE, FRAME, FUNCTION, IMPORT, VALUE
 from beampy.code.origin import here
+from beampy.code.origin_files import offered
 from beampy.code.othercode import compiled_here, remember_lines
 from beampy.code.repair import replaced
 from beampy.errors import OriginLost
@@ -180,9 +181,11 @@ class Builder:
     def attribute(self, head: Any) -> Any:
         """What a reference to a module's attribute means here."""
         origin, module, version, name, digest = head
-        if origin == here().id:
+        if offered(origin) is not None:
             if module not in sys.modules:
                 importlib.import_module(module)  # code of ours has imported it elsewhere, and not yet here
+            if origin != here().id:  # of a file as it was there: what is imported here is the nearest to it
+                version = here().version(module)
             return here().attribute(module, version, name) if name else sys.modules[module]
         space = self.space(origin)
         if name:

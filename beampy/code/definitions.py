@@ -251,6 +251,7 @@ class Definitions:
     def fill_attribute(self, node: Node) -> None:
         module, name = node.owner
         origin = here()
+        origin.changed(module)  # says so, where it was edited
         version = origin.version(module)
         # What the source is, is said beside the version: who has the same module uses his own.
         node.head = (origin.id, module, version, name, origin.digest(module) or b"")

@@ -19,6 +19,7 @@ from beampy.code.classify import is_everywhere
 from beampy.code.hook import PeerCode
 from beampy.code.link import TIMEOUT, Link
 from beampy.code.origin import here
+from beampy.code.origin_files import files, files_of
 from beampy.code.skew import compared
 from beampy.code.space import spaces
 from beampy.code.table import table
@@ -150,8 +151,9 @@ class NodeCode:
         self.links.pop((peer, origin), None)
         self._hang_up(peer)
         if origin and origin != here().id:
-            spaces().drop(origin)
-            table().builder.built.drop(origin)
+            for each in (origin, files_of(origin)):
+                spaces().drop(each)
+                table().builder.built.drop(each)
 
     async def _state(self, peer: str) -> None:
         """Say in the log how a node's Python and packages differ from ours."""
@@ -178,7 +180,7 @@ class NodeCode:
         return isinstance(module, str) and here().kind(module) != "installed"
 
     def named(self, name: str) -> Any:
-        """See core.remote.Code. (name, node, origin, module, path, version, digest) where its module is our own.
+        """See core.remote.Code. (name, node, origin, module, path, version, digest, process) where its module is our own.
 
         Of an installed package the version is 0 and the digest empty: any that the other node has will do.
         """
@@ -189,13 +191,16 @@ class NodeCode:
                 module, path = ".".join(parts[:at]), ".".join(parts[at:])
             kind = here().kind(module)
             if kind == "source":
-                here().changed(module)
-                version = here().version(module)
-                return name, self.node.name, here().id, module, path, version, here().digest(module) or b""
+                origin, digest = here(), here().digest(module) or b""
+                edited = files().digest(module)
+                if edited is not None and edited != digest:  # a name means the file as it is now
+                    origin, digest = files(), edited
+                version = origin.version(module)
+                return name, self.node.name, origin.id, module, path, version, digest, here().id
             if kind == "installed" and not is_everywhere(module):
                 if module in sys.modules and not hasattr(sys.modules[module], path.partition(".")[0]):
                     break  # nor is it here: no package's version is the reason
-                return name, self.node.name, here().id, module, path, 0, b""
+                return name, self.node.name, here().id, module, path, 0, b"", here().id
             if kind != "live":
                 break
         return name
@@ -206,10 +211,12 @@ class NodeCode:
 
     def find(self, name: Any) -> Any:
         """See core.remote.Code."""
-        said, node, origin, module, path, version, digest = name
+        said, node, origin, module, path, version, digest, process = name
         if not self.accept:
             raise CodeRefused(self.node.name, said.replace(":", "."))
-        self.link(node, origin)
+        self.link(node, process)
+        if origin != process:
+            self.link(node, origin, node)
         space = spaces().of(origin, node)
         with compared(space, self.node.name):
             return space.attribute(module, version, path, digest)

@@ -37,8 +37,8 @@ class Origin:
     id  16 hexadecimal characters, drawn once per process
     """
 
-    def __init__(self, records: Records | None = None) -> None:
-        self.id = secrets.token_hex(8)
+    def __init__(self, records: Records | None = None, id: str = "") -> None:
+        self.id = id or secrets.token_hex(8)
         self._records = records or Records()
         self._looked = 0  # modules there were at the last look ahead
         self._distributions = origin_data.Distributions()

@@ -185,7 +185,7 @@ class Records:
             self._drain()
         record = self._records.get(name)
         if record is not None and record.fresh:
-            module = sys.modules.get(name)
+            module = self.imported(name)
             if module is not None and record.is_of(module):
                 return record.version
         if record is None and self.kind(name) == INSTALLED:
@@ -245,6 +245,10 @@ class Records:
         finally:
             self._say()
 
+    def imported(self, name: str) -> object:
+        """The module that is imported under this name; None: what its file has is what counts."""
+        return sys.modules.get(name)
+
     def from_file(self, name: str) -> Record | None:
         """As `get`; but where the source as imported is not known, that of the file as it is now."""
         record = self.get(name)
@@ -294,7 +298,7 @@ class Records:
     def _look(self, name: str, again: bool = False) -> Record | None:
         with self.lock:
             self._drain()
-            before, module = self._records.get(name), sys.modules.get(name)
+            before, module = self._records.get(name), self.imported(name)
             spec = find(name)
             if spec is None:
                 return None

@@ -315,6 +315,12 @@ def receive(pattern: Any = None, timeout: float | None = None, default: Any = MI
     return (yield from _select(pattern, timeout, default))
 
 
+@coroutine
+def next_undecoded() -> Generator[Any, Any, Any]:
+    """The next message of the current process, an Unread as it is: for who must not wait for anybody's code."""
+    return (yield RECEIVE)
+
+
 def _foreign(refused: RuntimeError) -> Any:
     """The guest process whose own task this is; an error for every other task."""
     process = current.get(None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from beampy.core.threads import Threads
 from beampy.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -19,16 +20,32 @@ class NeedsThread(Exception):
     """Decoding would import modules, or take long: it belongs in a thread."""
 
 
-class Unread:
-    """One encoded message. `decode(in_thread)` gives the value, or raises NeedsThread where `in_thread` is False."""
+# What decodes bodies of plain data, which waits for nothing, and what decodes those that may have to ask another node
+# for code: these may all wait for an answer that one of the first has to read.
+PLAIN = Threads(2, "beampy-read")
+FOREIGN = Threads(64, "beampy-decode")
 
-    __slots__ = ("_asked", "_decode", "nbytes", "sender")
+
+class Unread:
+    """One encoded message. `decode(in_thread)` gives the value, or raises NeedsThread where `in_thread` is False.
+
+    `plain`: no code but beampy's own is needed for it. `asked()`: where its answer goes, if it is a call.
+    """
+
+    __slots__ = ("_decode", "asked", "nbytes", "plain", "sender")
 
     def __init__(
-        self, decode: Callable[[bool], Any], sender: Any, nbytes: int, asked: Callable[[], Any] | None = None
+        self,
+        decode: Callable[[bool], Any],
+        sender: Any,
+        nbytes: int,
+        asked: Callable[[], Any] = lambda: None,
+        *,
+        plain: bool = False,
     ) -> None:
         self._decode = decode
-        self._asked = asked  # where its answer goes, if it is a call: for one that cannot be read
+        self.asked = asked
+        self.plain = plain
         self.sender = sender  # a pid, or the name of a node
         self.nbytes = nbytes
 
@@ -49,7 +66,7 @@ class Unread:
 
     def in_thread(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
         """The same, as a future of `loop`: for where nothing can be awaited."""
-        return loop.run_in_executor(None, self._open, True)
+        return loop.run_in_executor(PLAIN if self.plain else FOREIGN, self._open, True)
 
     def _open(self, in_thread: bool) -> Any:
         try:
@@ -58,8 +75,7 @@ class Unread:
             raise
         except Exception as cause:
             unreadable = DecodeError(self.sender, _said(cause))
-            if self._asked is not None:
-                unreadable.ref = self._asked()
+            unreadable.ref = self.asked()
             raise unreadable from cause
 
     def __repr__(self) -> str:

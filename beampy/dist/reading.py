@@ -62,4 +62,5 @@ class Reader:
             return None if id is None else Ref(self.node, id, self.creation)
 
         who = Pid(self.node, sender, self.creation) if sender else self.node
-        return Unread(decode, who, len(body) + sum(map(len, buffers or ())), asked_by)
+        size = len(body) + sum(map(len, buffers or ()))
+        return Unread(decode, who, size, asked_by, plain=not kind & FOREIGN)

@@ -12,6 +12,7 @@ Place: under rpc.py, which says what callers see. It does not know how messages 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from beampy import api
 from beampy.core.current import current
 from beampy.core.group_leader import Channel, leader
+from beampy.core.mailbox import next_undecoded
 from beampy.core.request import Failed
 from beampy.core.signals import CANCELLED, NOCONNECTION, NOPROC, SHUTDOWN, Crash, Down, ExitSignal
+from beampy.core.unread import NeedsThread, Unread
 from beampy.errors import DecodeError, ProcessExit
 from beampy.errors.code import OF_CODE
 from beampy.otp import output
@@ -103,6 +106,13 @@ class Ask(NamedTuple):
     cause: str | BaseException
 
 
+class Read(NamedTuple):
+    """To the server itself: a message that was read apart, or the DecodeError, and the call that it is."""
+
+    ref: Ref | None
+    message: Any
+
+
 class Watch(NamedTuple):
     """To the server itself: look at a node again."""
 
@@ -125,6 +135,7 @@ class Server:
     def __init__(self) -> None:
         self.me: Process
         self.jobs: dict[Ref, Process] = {}
+        self.reading: dict[Ref, bool] = {}  # calls that are being read, and whether they are still wanted
         self.producers: dict[Ref, Producer] = {}
         self.callers: dict[str, tuple[Ref | None, dict[Ref, None]]] = {}  # by node: our monitor, and their calls
         self.sweep_at = SWEEP
@@ -137,7 +148,12 @@ class Server:
         try:
             while True:
                 try:
-                    message = await api.receive()
+                    message = await next_undecoded()
+                    if message.__class__ is Unread:
+                        message = message.now()
+                except NeedsThread:
+                    self.read_apart(message)
+                    continue
                 except DecodeError as unreadable:
                     self.unreadable(unreadable)
                     continue
@@ -147,6 +163,38 @@ class Server:
         finally:
             if self.captures:
                 output.release()
+
+    # calls whose code is not here yet
+
+    def read_apart(self, unread: Unread) -> None:
+        """Read a message in a process of its own: it may wait for another node, which may wait for this one."""
+        ref = unread.asked()
+        if ref is not None:
+            self.reading[ref] = True
+        self.me.node.spawn(self.read, (unread, ref), self.me)
+
+    async def read(self, unread: Unread, ref: Ref | None) -> None:
+        """The whole life of that process."""
+        api.set_label("beampy.rpc: reading")
+        message: Any
+        try:
+            message = await unread.in_thread(asyncio.get_running_loop())
+        except DecodeError as unreadable:
+            message = unreadable
+        self.me.deliver(Read(ref, message))
+
+    def has_read(self, read: Read) -> None:
+        """It was read, or cannot be."""
+        ref, message = read
+        wanted = ref is None or self.reading.pop(ref, True)
+        if message.__class__ is DecodeError:
+            self.unreadable(message)
+        elif wanted:
+            handle = HANDLERS.get(message.__class__)
+            if handle is not None:
+                handle(self, message)
+        elif ref is not None:
+            self.me.unwatched(ref)
 
     # calls
 
@@ -269,7 +317,9 @@ class Server:
     def cancel(self, cancel: Cancel) -> None:
         """The caller does not wait any more."""
         process = self.jobs.get(cancel.ref)
-        if process is not None:
+        if cancel.ref in self.reading:
+            self.reading[cancel.ref] = False
+        elif process is not None:
             self.done(cancel.ref, cancel.ref.node)  # now: a process that has not begun yet will not say so itself
             self.me.node.route_signal(ExitSignal(self.me.pid, process.pid, SHUTDOWN, False))
 
@@ -331,12 +381,13 @@ class Server:
 
     def asked(self, ask: Ask) -> None:
         """A call of which nothing is known here is the one that could not be read."""
-        if ask.ref not in self.jobs:
+        if ask.ref not in self.jobs and ask.ref not in self.reading:
             error = DecodeError(ask.ref.node, ask.cause) if isinstance(ask.cause, str) else ask.cause
             api.send(ask.ref, Failed(Crash.of(error), self.me.pid))
 
 
 HANDLERS: dict[type, Callable[[Server, Any], None]] = {
+    Read: Server.has_read,
     Call: Server.call,
     Cancel: Server.cancel,
     More: Server.more,

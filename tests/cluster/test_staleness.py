@@ -122,11 +122,12 @@ async def test_a_function_by_its_name(lab: Lab):
     assert await a.run("""
         result = await there("named.value"), await there("named:value")
     """) == ("two", "two")
+    # As itself it is what was imported; by its name, what the file is: both, one beside the other, for as long.
     assert await a.run("""
         import asyncio
         await asyncio.sleep(0.3)  # longer than a look at a file is good for
-        result = await there("loaded.value") in (1, "two")
-    """)
+        result = await there("loaded.value"), await there(loaded.value), await there("loaded:value")
+    """) == ("two", 1, "two")
     assert [each.split()[0] for each in await a.ask("warned")] == ["loaded"]
     assert await a.run("""result = importlib.reload(loaded) and await there("loaded.value")""") == "two"
 
