@@ -42,15 +42,13 @@ LARGE = "data = bytes(300_000) + {tail!r}\ndef size(): return len(data)"  # more
 async def test_two_nodes_that_send_each_other_code_at_once(b: str, notebook: Notebook):
     """Each is asked by the other for code while it waits for the other's."""
     notebook.run("import beampy as bp")
-    back = (
-        notebook.run("""
+    notebook.run("""
 async def back(home, tail):
     scope = {"__name__": "__main__"}
     exec(f"data = bytes(300_000) + {tail!r}\\ndef size(): return len(data)", scope)
     return await bp.remote_call.options(timeout=20)(home, scope["size"])
 """)
-        or notebook["back"]
-    )
+    back = notebook["back"]
     sizes = []
     for number in range(4):
         tail = str(number).encode()
