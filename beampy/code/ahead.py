@@ -34,7 +34,8 @@ def import_ahead(thing: Any) -> None:
 
 def _import(fn: FunctionType, name: str) -> None:
     """As a statement in the function would."""
-    importer = fn.__builtins__["__import__"]  # type: ignore[attr-defined]
+    its: Any = fn  # not every type checker knows a function's builtins
+    importer = its.__builtins__["__import__"]
     loader = getattr(fn.__globals__.get("__spec__"), "loader", None)
     try:
         # Nothing of its origin is on this stack, by which the finder would know that it may ask there.

@@ -147,8 +147,8 @@ class Server:
         api.set_label(RPC)
         try:
             while True:
+                message = await next_undecoded()
                 try:
-                    message = await next_undecoded()
                     if message.__class__ is Unread:
                         message = message.now()
                 except NeedsThread:
