@@ -182,7 +182,8 @@ class NodeCode:
     def named(self, name: str) -> Any:
         """See core.remote.Code.
 
-        (name, node, origin, module, path, version, digest, process) where its module is our own. Of an installed package the version is 0 and the digest empty: any that the other node has will do.
+        (name, node, origin, module, path, version, digest, process) where its module is our own. Of an installed
+        package the version is 0 and the digest empty: any that the other node has will do.
         """
         module, colon, path = name.partition(":")
         parts = name.split(".")

@@ -7,10 +7,11 @@ import pytest
 from tests.unit.code.cells_classes import CLASSES, OPTIONAL
 from tests.unit.code.cells_functions import FUNCTIONS
 from tests.unit.code.cells_ground import Ground, ground, notebook
+from tests.unit.code.cells_state import STATE
 
 __all__ = ["ground", "notebook"]
 
-CELLS = {**FUNCTIONS, **CLASSES}
+CELLS = {**FUNCTIONS, **CLASSES, **STATE}
 
 
 def the_same(ground: Ground, cell: str) -> None:

@@ -154,6 +154,7 @@ CHANGES = {
         "c",
     ),
     "a global that was not there": ("def a(): return later\ndef b(): return 1", "later = 3", "a", "b"),
+    "a global that was not there and is None": ("def a(): return later\ndef b(): return 1", "later = None", "a", "b"),
     "a global that goes": ("n = 3\ndef a(): return n\ndef b(): return 1", "del n", "a", "b"),
     "a shadowed builtin": ("def a(x): return len(x)\ndef b(): return 1", "def len(x): return 3", "a", "b"),
     "a method": (
@@ -165,6 +166,36 @@ CHANGES = {
     "a method that was not there": (
         "class X: pass\ndef a(): return X()\ndef c(): return 1",
         "def f(self): return 1\nX.f = f",
+        "Xa",
+        "c",
+    ),
+    "a method's code in place": (
+        "class X:\n    def f(self): return 1\ndef a(): return X\ndef c(): return 1",
+        "X.f.__code__ = (lambda self: 2).__code__",
+        "Xa",
+        "c",
+    ),
+    "a method's defaults": (
+        "class X:\n    def f(self, x=[1]): return x\ndef a(): return X\ndef c(): return 1",
+        "X.f.__defaults__ = ([2],)",
+        "Xa",
+        "c",
+    ),
+    "a method's keyword default": (
+        "class X:\n    def f(self, *, x=[1]): return x\ndef a(): return X\ndef c(): return 1",
+        "X.f.__kwdefaults__['x'] = [2]",
+        "Xa",
+        "c",
+    ),
+    "a static method's code in place": (
+        "class X:\n    @staticmethod\n    def f(): return 1\ndef a(): return X\ndef c(): return 1",
+        "X.f.__code__ = (lambda: 2).__code__",
+        "Xa",
+        "c",
+    ),
+    "a property's code in place": (
+        "class X:\n    @property\n    def f(self): return 1\ndef a(): return X\ndef c(): return 1",
+        "vars(X)['f'].fget.__code__ = (lambda self: 2).__code__",
         "Xa",
         "c",
     ),
@@ -186,6 +217,20 @@ CHANGES = {
         "@deco\ndef a(): return 1\ndef b(): return a()\ndef c(): return 1",
         "def deco(fn):\n    def w(): return fn() + 1\n    return w\n@deco\ndef a(): return 1",
         "b",
+        "c",
+    ),
+    "a default of what is wrapped": (
+        "import functools\ndef deco(fn):\n    @functools.wraps(fn)\n    def w(): return fn()\n    return w\n"
+        "@deco\ndef a(x=[1]): return x\ndef b(): return a()\ndef c(): return 1",
+        "a.__wrapped__.__defaults__[0].append(2)",
+        "ab",
+        "c",
+    ),
+    "in a closure's closure": (
+        "def outer():\n    data = [1]\n    def inner(): return data\n    global a\n    def a(): return inner()\n"
+        "    a.__qualname__ = 'a'\n    return data\n_data = outer()\ndef b(): return a()\ndef c(): return 1",
+        "_data.append(5)",
+        "ab",
         "c",
     ),
     "in what is cached": (
