@@ -61,6 +61,11 @@ class StoreLater:
         """Keep `data` under `key`."""
         self._later(key, data, lambda: self._store.put_as(key, data))
 
+    @property
+    def waits(self) -> bool:
+        """Whether something is not on disk yet."""
+        return bool(self._waiting)
+
     def flush(self) -> None:
         """Write all of it now; come back when it is written."""
         thread = self._thread

@@ -15,6 +15,7 @@ from beampy.code.client import SocketSource, code_answers
 from beampy.code.environment import Policy
 from beampy.code.node_code import FEATURE, NodeCode
 from beampy.code.origin import here
+from beampy.code.space import spaces
 from beampy.code.table import Offer
 
 if TYPE_CHECKING:
@@ -47,9 +48,12 @@ class CodeService:
         # So the first to ask for many modules does not wait until each has been read.
         self.executor.submit(here().look_ahead)
 
-    def close(self) -> None:
-        """The node has stopped."""
+    async def close(self) -> None:
+        """The node has stopped. What it fetched is on disk then, for the next one."""
         self.code.close()
+        store = spaces().store
+        if store.waits:
+            await asyncio.to_thread(store.flush)
         self.policy.close()
         self.executor.shutdown(wait=False, cancel_futures=True)
 

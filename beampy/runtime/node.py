@@ -210,7 +210,7 @@ class Node:
         if self._peers is not None:
             await self._peers.stop()
         if self._code is not None:
-            self._code.close()
+            await self._code.close()
 
     async def __aenter__(self) -> Node:
         self._open()
