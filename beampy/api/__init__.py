@@ -203,7 +203,7 @@ def demonitor(ref: Ref, *, flush: bool = False) -> bool:
     def work() -> bool:
         was_on = me.node.demonitor(me, ref)
         if flush and not was_on:
-            me.selective_mailbox().discard(lambda m: m.__class__ is Down and m.ref == ref)
+            me.discard(lambda m: m.__class__ is Down and m.ref == ref)
         return was_on
 
     return _ask(me, work)

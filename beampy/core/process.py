@@ -28,7 +28,7 @@ from beampy.core.timers import Alarm
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from beampy.core.signals import ExitSignal
 
@@ -91,6 +91,18 @@ class Process(TaskSurface):
                 self._scheduler.push(self)
         else:
             self.wake()
+
+    def discard(self, fits: Callable[[Any], bool]) -> None:
+        """Remove the oldest message that fits. In place: the scheduler may be handing out this mailbox's messages."""
+        box = self._mailbox
+        if isinstance(box, Mailbox):
+            box.discard(fits)
+            return
+        for at in range(len(box or ())):
+            assert box is not None
+            if fits(box[at]):
+                del box[at]
+                return
 
     def resume_with_mailbox(self) -> None:
         """Its next step takes the oldest message of the mailbox."""

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import beampy as bp
@@ -428,8 +428,22 @@ async def follow(program: list[Any]) -> None:
     await harness.run(body)
 
 
+# A flush in the middle of a turn must not put the messages that follow off to the next one.
+FLUSHED = (
+    ((0, (("link", 1), ("monitor", 2), ("monitor", 2))),),
+    [
+        [
+            (3, [("link", 5)]),
+            (5, [("crash",)]),
+            (3, [("demonitor", 5, False), ("demonitor", 3, True), ("monitor_name", "two")]),
+        ]
+    ],
+)
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(beginning=beginnings, program=rounds)
+@example(*FLUSHED)
 def test_random_programs(beginning: Any, program: list[Any]) -> None:
     logging.disable()
     try:
