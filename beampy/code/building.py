@@ -28,10 +28,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from beampy.code import closures
 from beampy.code.ahead import import_ahead
 from beampy.code.definitions import ATTRIBUTE, CLASS, CODE, FRAME, FUNCTION, IMPORT, VALUE
+from beampy.code.manifest import components, globals_of
 from beampy.code.origin import here
 from beampy.code.origin_files import offered
 from beampy.code.othercode import compiled_here, remember_lines
 from beampy.code.repair import replaced
+from beampy.code.worlds import ABSENT, Binding, Bound, Box, World, atom, defined
 from beampy.errors import OriginLost
 from beampy.wire.codec_loads import loads_plain
 
@@ -60,7 +62,7 @@ class Recipe(NamedTuple):
 
 
 class Frame:
-    """What functions run: code, and globals that are theirs alone."""
+    """What functions run: code, and globals, theirs alone or their world's."""
 
     __slots__ = ("__weakref__", "code", "module", "names")
 
@@ -68,15 +70,6 @@ class Frame:
         self.code = code
         self.names = names
         self.module = module  # the name their module has here
-
-
-class Box:
-    """A value of any type, weakly referable."""
-
-    __slots__ = ("__weakref__", "value")
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
 
 class NotYet(Exception):
@@ -89,6 +82,7 @@ class Built:
     def __init__(self) -> None:
         self.objects: weakref.WeakValueDictionary[bytes, Any] = weakref.WeakValueDictionary()
         self.versions: dict[int, tuple[Any, bytes]] = {}  # by id: a weak reference, and the version
+        self.bound: dict[bytes, Bound] = {}  # what a version means by the names in worlds, with all that it refers to
         self.kept: OrderedDict[Any, deque[Any]] = OrderedDict()  # the newest of each name
 
     def add(self, version: bytes, thing: Any, name: Any) -> None:
@@ -96,8 +90,9 @@ class Built:
         self.objects[version] = thing
         key = id(thing)
 
-        def forget(_: Any, key: int = key, versions: Any = self.versions) -> None:
+        def forget(_: Any, key: int = key, versions: Any = self.versions, bound: Any = self.bound) -> None:
             versions.pop(key, None)
+            bound.pop(version, None)
 
         self.versions[key] = weakref.ref(thing, forget), version
         if name is None:
@@ -115,6 +110,8 @@ class Built:
     def frame_of(self, fn: FunctionType) -> bytes | None:
         """The version of the frame that a function was built on."""
         kept: Any = fn.__globals__.get("__beampy__")
+        if kept.__class__ is World:
+            return self.version_of(kept.frame(fn.__code__))
         if kept.__class__ is list and kept[0].code is fn.__code__:
             return self.version_of(kept[0])
         return None
@@ -138,11 +135,27 @@ class Builder:
         self.space = space
         self.mine = mine
         self.lock = RLock()
+        self.worlds: weakref.WeakValueDictionary[tuple[str, str, int], World] = weakref.WeakValueDictionary()
 
     def get(self, version: bytes) -> Any:
         """What there is of a version: a function, a class, a Frame, or a Box with a value; None."""
         found = self.built.objects.get(version)
-        return self.mine(version) if found is None else found
+        if found is None:
+            return self.mine(version)
+        bound = self.built.bound.get(version)
+        if bound is not None:
+            for key, names in bound.items():
+                world = self.worlds.get(key)
+                if world is not None and not world.bind(names, self.built.objects.get):
+                    return None  # it was built long ago: all that it means is to be built again
+        return found
+
+    def world(self, key: tuple[str, str, int]) -> World:
+        """The globals of those functions of a live module that share them: (origin, module, number of its globals)."""
+        found = self.worlds.get(key)
+        if found is None:
+            found = self.worlds[key] = World()
+        return found
 
     def build(self, root: bytes, recipes: dict[bytes, Recipe]) -> Any:
         """The thing of version `root`. `recipes` has all that it refers to and that is not here."""
@@ -166,7 +179,7 @@ class Builder:
                 with contextlib.suppress(OriginLost):  # the statement will say so, if it is reached
                     self.space(origin).entry(module, version)  # an older one is imported anew
         elif recipe.kind == FRAME:
-            origin, module, how, _, _, by_name, imports = recipe.head
+            origin, module, how, _, _, by_name, imports, _ = recipe.head
             named = {*imports, *(there for _, there, _ in by_name), *((module,) if how == "named" else ())}
             with self.space(origin).importing():
                 for name in named:
@@ -203,6 +216,7 @@ class _Building:
         self.names: dict[bytes, Any] = {}
         self.making: set[bytes] = set()
         self.unfilled: deque[Callable[[], None]] = deque()
+        self.bound: dict[bytes, Bound] = {}  # of the frames in worlds
 
     def whole(self, root: bytes) -> Any:
         """Build it, and all that it needs."""
@@ -212,7 +226,30 @@ class _Building:
             raise InternalCycle(root.hex())
         for version, made in self.things.items():
             self.builder.built.add(version, made, self.names[version])
+        if self.bound or self.builder.built.bound:
+            self.remember_bound()
         return thing
+
+    def remember_bound(self) -> None:
+        """Of each version that was made: what it means by the names in worlds, with all that it refers to."""
+        known = self.builder.built.bound
+        found: dict[bytes, Bound] = {}
+        graph = {version: recipe.refs for version, recipe in self.recipes.items()}
+        for component in components(graph):
+            parts: dict[int, Bound] = {}
+            for version in component:
+                for one in (self.bound.get(version), *(found.get(ref) or known.get(ref) for ref in graph[version])):
+                    if one:
+                        parts[id(one)] = one
+            if len(parts) > 1:
+                merged: Bound = {}
+                for each in parts.values():
+                    for key, names in each.items():
+                        merged.setdefault(key, {}).update(names)
+                parts = {0: merged}
+            for each in parts.values():
+                found.update(dict.fromkeys(component, each))
+        known.update({version: bound for version, bound in found.items() if version in self.things})
 
     def part(self, version: bytes) -> Any:
         """The thing of a version, perhaps still to be filled: a function, a class, a Frame, a Box."""
@@ -274,26 +311,19 @@ class _Building:
         return code
 
     def make_frame(self, version: bytes, recipe: Recipe) -> Frame:
-        origin, module, how, atoms, referred, by_name, _ = recipe.head
+        origin, module, how, atoms, referred, by_name, _, shared = recipe.head
         code = self.part(recipe.refs[0])
         if how == "module":
             there = self.part(recipe.refs[1])
             frame = Frame(code, vars(there), there.__name__)
         elif how == "named":
             frame = Frame(code, vars(sys.modules[module]), module)
+        elif shared:
+            frame = self.frame_in_world(version, recipe, code)
         else:
-            shown, names = self.pseudo(origin, module), dict(atoms)
-            if origin != here().id:
-                # Its imports are those of its origin: by statement, and where importlib looks who asks.
-                space = self.builder.space(origin)
-                spec: Any = space.pseudo(module).__spec__
-                if names.get("__package__"):
-                    names["__package__"] = space.names.here(names["__package__"])
-                    spec = copy.copy(spec)
-                    spec.package = names["__package__"]
-                names = {"__builtins__": space.builtins, "__spec__": spec, **names}
-            names.setdefault("__name__", shown)
-            frame = Frame(code, names, shown)
+            names = dict(atoms)
+            names = {**self.surroundings(origin, module, names.pop("__package__", "")), **names}
+            frame = Frame(code, names, self.pseudo(origin, module))
             # Values live as long as the globals that have them, and so does the frame: its functions have only these.
             kept: list[Any] = [frame]
             names["__beampy__"] = kept
@@ -301,13 +331,56 @@ class _Building:
             def fill() -> None:
                 parts = [self.part(ref) for ref in recipe.refs[1:]]
                 kept[1:] = parts  # those of its globals, and then its imports
-                for name, part in zip(referred, parts, strict=False):
-                    names[name] = part.value if part.__class__ is Box else part
+                for (name, at), part in zip(referred, parts, strict=False):
+                    value = part.value if part.__class__ is Box else part
+                    names[name] = value if at < 0 else value[at]
                 for name, there, path in by_name:
                     names[name] = _named(self.builder.imported(origin, there), path)
 
             self.unfilled.append(fill)
         self.made(version, frame, (origin, module, f"{code.co_qualname}()"))
+        return frame
+
+    def surroundings(self, origin: str, module: str, package: str) -> dict[str, Any]:
+        """The globals that the interpreter and importlib look for in a live module of an origin."""
+        names: dict[str, Any] = {"__name__": self.pseudo(origin, module)}
+        if package:
+            names["__package__"] = package
+        if origin != here().id:
+            # Its imports are those of its origin: by statement, and where importlib looks who asks.
+            space = self.builder.space(origin)
+            spec: Any = space.pseudo(module).__spec__
+            if package:
+                names["__package__"] = space.names.here(package)
+                spec = copy.copy(spec)
+                spec.package = names["__package__"]
+            names |= {"__builtins__": space.builtins, "__spec__": spec}
+        return names
+
+    def frame_in_world(self, version: bytes, recipe: Recipe, code: CodeType) -> Frame:
+        """A frame whose globals others have too, because one of them assigns some."""
+        origin, module, _, atoms, referred, by_name, _, number = recipe.head
+        key = origin, module, number
+        world = self.builder.world(key)
+        values = dict(atoms)
+        around = self.surroundings(origin, module, values.pop("__package__", ""))
+        for name, value in around.items():
+            if name not in world.names or "__package__" in around:
+                world.names[name] = value
+        frame = world.frames[id(code)] = Frame(code, world.names, around["__name__"])
+        bindings: dict[str, Binding] = dict.fromkeys(globals_of(code), ABSENT)
+        bindings |= {name: atom(value) for name, value in values.items()}
+        bindings |= {name: defined(ref, at) for (name, at), ref in zip(referred, recipe.refs[1:], strict=False)}
+
+        def fill() -> None:
+            for ref in recipe.refs[1:]:
+                self.part(ref)
+            for name, there, path in by_name:
+                bindings[name] = Binding((there, path), _named(self.builder.imported(origin, there), path))
+            world.bind(bindings, self.part)
+
+        self.bound[version] = {key: bindings}
+        self.unfilled.append(fill)
         return frame
 
     def make_function(self, version: bytes, recipe: Recipe) -> Any:
@@ -331,7 +404,7 @@ class _Building:
         return self.made(version, fn, (origin, module, qualname))
 
     def make_class(self, version: bytes, recipe: Recipe) -> Any:
-        origin, module, qualname, found = recipe.head
+        origin, module, qualname, found, _ = recipe.head
         cls = closures.read(recipe.body, self.reader(version, recipe))
         if cls.__module__ == module:
             type.__setattr__(cls, "__module__", self.pseudo(origin, module))

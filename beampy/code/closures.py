@@ -105,10 +105,15 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]
         return NotImplemented
 
 
-def write(obj: Any, number: Callable[[Any], Any], frame: Callable[[FunctionType], int]) -> bytes:
-    """The bytes of `obj`. Whatever pickling raises."""
+def write(
+    obj: Any, number: Callable[[Any], Any], frame: Callable[[FunctionType], int], memos: list[Any] | None = None
+) -> bytes:
+    """The bytes of `obj`. Whatever pickling raises. To `memos` comes {id: (number, object)} of all that is in it."""
     file = io.BytesIO()
-    Writer(file, number, frame).dump(obj)
+    writer = Writer(file, number, frame)
+    writer.dump(obj)
+    if memos is not None:
+        memos.append(writer.memo.copy())
     return file.getvalue()
 
 
@@ -177,8 +182,8 @@ def empty_cell() -> CellType:
 
 
 def held_by(fn: FunctionType) -> list[Any]:
-    """What a function holds itself: the values of its defaults, its cells and its attributes."""
-    held = [*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values(), *fn.__dict__.values()]
+    """What a function holds itself: the values of its defaults, its cells and its attributes, whose names too."""
+    held = [*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values(), *fn.__dict__, *fn.__dict__.values()]
     for cell in fn.__closure__ or ():
         try:
             held.append(cell.cell_contents)

@@ -15,19 +15,21 @@ may be bound anew, and lists appended to, between any two messages. Place: under
 from __future__ import annotations
 import __future__
 
-import logging
 import marshal
 import pickle
 import sys
 import weakref
 from collections import deque
 from importlib.util import MAGIC_NUMBER
+from itertools import repeat
 from operator import is_
 from threading import RLock
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from beampy.code import closures, manifest
+from beampy.code.alike import Alike
+from beampy.code.captured import ATOMS, Captured, Values, fill_value, is_atom
 from beampy.code.closures import NotPortable
 from beampy.code.methods import Methods
 from beampy.code.named import belongs, look_up, name_of
@@ -35,23 +37,17 @@ from beampy.code.origin import here
 from beampy.code.past import Past
 from beampy.code.repair import replaced
 from beampy.code.sourcelines import starts_at, statement
-from beampy.code.watch import Node, Watch
+from beampy.code.watch import ABSENT, Node, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-log = logging.getLogger("beampy.code")
 
 # Kinds of definitions, as they travel.
 ATTRIBUTE, CODE, FRAME, FUNCTION, CLASS, VALUE = "attribute", "code", "frame", "function", "class", "value"
 IMPORT = "import"  # of a module, in the body of a function: which version of it is meant
 FOREIGN = "foreign"  # made here of another process's definition: it has a version already
 
-# Immutable and small: part of the definition that has them, where a value has a version of its own.
-ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis)})
-ATOM = 1024  # bytes, or characters
 FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
-LARGE = 1024 * 1024  # bytes of a captured value that are worth a warning
 KEPT = 4096  # definitions of objects that cannot be weakly referenced, and of captured values
 
 
@@ -66,6 +62,9 @@ class Definitions:
         self.named: dict[tuple[str, str], int] = {}  # the newest of each name: the one before is let go
         self.parts: weakref.WeakValueDictionary[Any, Node] = weakref.WeakValueDictionary()  # of all else, by what it is
         self.recent: deque[Node] = deque(maxlen=KEPT)  # frames that nothing else keeps
+        self.captured = Captured()
+        self.alike = Alike()
+        self.memos: dict[int, Any] | None = None  # of what is written, by the id of its owner, while these are compared
         self.past = Past()
         self.warned: set[tuple[str, str]] = set()
         # What was made here of others' definitions has their versions: building.py sets this.
@@ -95,16 +94,7 @@ class Definitions:
         watch = root.watch
         if watch is not None and watch.same(self.fills):
             return
-        reached: dict[Node, None] = {root: None}
-        todo = [root]
-        while todo:
-            node = todo.pop()
-            if not node.stamp or (node.same is not None and not node.same()) or _moved(node):
-                self.fill(node)
-            for ref in node.refs:
-                if ref not in reached and ref.kind != FOREIGN:
-                    reached[ref] = None
-                    todo.append(ref)
+        reached = self.settled(root)
         graph: dict[Node, tuple[bytes, Sequence[Node | bytes]]] = {
             node: (node.digest, [ref.version if ref.kind == FOREIGN else ref for ref in node.refs]) for node in reached
         }
@@ -112,10 +102,63 @@ class Definitions:
             if node.version != version:
                 node.version = version
                 node.recipe = b""
-                it = node.kind in (FUNCTION, CLASS) or (node.kind == VALUE and not isinstance(node.owner, tuple))
+                it = node.kind in (FUNCTION, CLASS) or (node.kind == VALUE and not isinstance(node.owner, Values))
                 owner: Any = node.owner
                 self.past.add(node, owner() if it else None)
         root.watch = Watch(root, reached, self.fills)
+
+    def settled(self, root: Node) -> dict[Node, None]:
+        """The same as `reach`, when all frames know what they have in common."""
+        kept: list[Values] = []
+        while True:
+            changes, self.memos = self.captured.changes, {}
+            try:
+                reached = self.reach(root)
+                values = [node for node in reached if node.owner.__class__ is Values]
+                looked = {(node.digest, node.stamp) for node in values}
+                if values and looked != root.compared:
+                    written = [(node.owner, self.memos.get(id(node.owner)) or self.memo(node)) for node in values]
+                    kept += self.captured.compare(written)
+                    for node in reached:
+                        if node.kind == FUNCTION and id(node.owner) in self.memos:
+                            self.captured.tell(node.head[2], self.memos[id(node.owner)], written)
+                root.compared = looked
+            finally:
+                self.memos = None
+            if self.captured.changes == changes:
+                return reached
+            for node in filter(lambda node: self.captured.is_apart(node.owner), values):
+                node.stamp += 1  # others that refer to it are to look again
+                self.fills += 1
+
+    def memo(self, node: Node) -> dict[int, Any]:
+        """What objects are in a captured value that was written before."""
+        probe = Node(VALUE, node.owner)
+        probe.stamp = 1
+        fill_value(self, probe)
+        return self.memos.get(id(node.owner), {}) if self.memos else {}
+
+    def reach(self, root: Node) -> dict[Node, None]:
+        """All that a node refers to, itself too, each as it is now."""
+        reached: dict[Node, None] = {root: None}
+        todo = [root]
+        while todo:
+            node = todo.pop()
+            if not node.stamp or (node.same is not None and not node.same()) or _moved(node) or self.apart(node):
+                self.fill(node)
+            for ref in node.refs:
+                if ref not in reached and ref.kind != FOREIGN:
+                    reached[ref] = None
+                    todo.append(ref)
+        return reached
+
+    def apart(self, node: Node) -> bool:
+        """Whether a frame does not have in common what it was found to share with others after it was filled."""
+        if node.kind != FRAME or node.head[2] != "own":
+            return False
+        code, names, *_ = node.owner
+        new = not node.head[-1] and self.captured.shared(names, manifest.globals_of(code)) != 0
+        return new or any(self.captured.is_apart(ref.owner) for ref in node.refs if ref.owner.__class__ is Values)
 
     def recipe(self, node: Node) -> bytes:
         """What another process makes the definition of: a pickle of plain data."""
@@ -169,6 +212,12 @@ class Definitions:
         if look_up(fn.__module__, fn.__qualname__) is fn:
             return False
         return bool(fn.__closure__ or fn.__defaults__ or fn.__kwdefaults__ or fn.__dict__)
+
+    def is_fixed(self, value: Any) -> bool:
+        """Whether all there is to a value is which one it is, or it has a version of its own."""
+        if type(value) is FunctionType:
+            return not self.is_value(value)
+        return type(value) in ATOMS or isinstance(value, (type, ModuleType))
 
     def module(self, name: str, obj: ModuleType | None = None) -> Node | None:
         """The node of a module; None: it is imported there as here."""
@@ -280,20 +329,22 @@ class Definitions:
             there = self.module(module)  # it runs in the module itself, there too
             if there is not None:
                 node.refs.append(there)
-            node.head = (here().id, module, "named" if there is None else "module", (), (), (), ())
+            node.head = (here().id, module, "named" if there is None else "module", (), (), (), (), 0)
             return
         wanted = manifest.globals_of(code)
-        values = [*map(names.get, wanted)]
+        values = [*map(names.get, wanted, repeat(ABSENT))]
         atoms, referred, by_name = [], [], []
         for name, value in zip(wanted, values, strict=True):
-            if value is None and name not in names:
+            if value is ABSENT:
                 continue
-            if type(value) in ATOMS and _small(value):
+            if is_atom(value):
                 atoms.append((name, value))
                 continue
             target = self.global_value(names, name, value, qualname, module)
             if isinstance(target, Node):
-                referred.append(name)
+                members: Any = target.owner.members if target.owner.__class__ is Values else ()
+                at = next((at for at, one in enumerate(members) if one[1] == name and one[0] is names), -1)
+                referred.append((name, at if len(members) > 1 else -1))
                 node.refs.append(target)
             else:
                 by_name.append((name, *target))
@@ -305,10 +356,12 @@ class Definitions:
             if here().kind(each) == "source":
                 node.refs.append(self.keyed(IMPORT, (IMPORT, each), (each, "")))
         imports = closures.submodules(code, values, sys.modules)
-        node.head = (here().id, module, "own", tuple(atoms), tuple(referred), tuple(by_name), tuple(imports))
+        node.shared = self.captured.assigns(names, manifest.stored_globals(code))
+        shared = self.captured.shared(names, wanted)
+        node.head = (here().id, module, "own", tuple(atoms), tuple(referred), tuple(by_name), tuple(imports), shared)
 
         node.names = names, wanted, values
-        node.same = lambda get=names.get: all(map(is_, map(get, wanted), values))
+        node.same = lambda get=names.get: all(map(is_, map(get, wanted, repeat(ABSENT)), values))
 
     def global_value(
         self, names: dict[str, Any], name: str, value: Any, fn: str, module: str
@@ -328,7 +381,10 @@ class Definitions:
                     return value.__name__, ""
                 if value.__module__ != "builtins" or look_up("builtins", value.__qualname__) is value:
                     return value.__module__, name_of(value)
-        return self.keyed(VALUE, (id(names), name), (names, name, fn, module))
+        together = self.captured.together.get((id(names), name))
+        if together is not None:
+            return self.keyed(VALUE, id(together), together)
+        return self.keyed(VALUE, (id(names), name), Values([(names, name)], fn, module))
 
     def fill_function(self, node: Node) -> None:
         fn = node.owner()
@@ -344,7 +400,7 @@ class Definitions:
         self.write(node, parts(fn), what)
         held = None if again else closures.held_by(fn)
         alive = node.owner  # it must not be kept by its own node
-        if held is not None and all(map(_immutable, held)):
+        if held is not None and all(map(self.is_fixed, held)):
             defaults, kwdefaults = fn.__defaults__, fn.__kwdefaults__
             if not fn.__closure__ and not fn.__dict__:
                 node.plain = alive
@@ -375,47 +431,11 @@ class Definitions:
         node.head = (here().id, cls.__module__, cls.__qualname__, found)
         node.refs = []
         self.write(node, cls, f"class {cls.__qualname__}", within=cls)
+        local = not found and "<locals>" in cls.__qualname__
+        content = manifest.digest(marshal.dumps(node.head, 2) + node.body)
+        node.head = (*node.head, self.alike.number(cls, content) if local else 0)
         methods, alive = Methods(cls), node.owner
         node.same = lambda: methods.same(alive())
-
-    def fill_value(self, node: Node) -> None:
-        if not isinstance(node.owner, tuple):  # a function with a cache
-            obj = node.owner()
-            module, name = obj.__module__, name_of(obj)
-            what, get = f"{'type' if type(obj) in closures.NAMED else 'function'} {name}", node.owner
-        else:
-            names, name, fn, module = node.owner
-            what = f"the global {name!r} of function {fn}"
-            get = lambda: names.get(name)  # noqa: E731
-            obj = get()
-        node.head = (here().id, module, name)
-        node.refs = []
-        self.write(node, obj, what, value=True)
-        if len(node.body) > LARGE and (what, module) not in self.warned:
-            self.warned.add((what, module))
-            log.warning(
-                "%s (%s) is %.1f MB, and every node that runs it gets a copy. Pass it as an argument of the first call "
-                "and keep it there, or let the function load it itself",
-                what,
-                module,
-                len(node.body) / 1e6,
-            )
-        if type(obj) in ATOMS:  # a large one
-            node.same = lambda: get() is obj
-            return
-        body, refs = node.body, list(node.refs)
-        # A global may be bound anew; other things are seen through a weak reference: their node must not keep them.
-        bound = obj if isinstance(node.owner, tuple) else None
-
-        def same() -> bool:
-            now = get()
-            if now is not bound and bound is not None:
-                return False
-            probe = Node(VALUE, node.owner)
-            self.write(probe, now, what, value=True)
-            return probe.body == body and probe.refs == refs
-
-        node.same = same
 
     def write(self, node: Node, obj: Any, what: str, *, within: type | None = None, value: bool = False) -> None:
         """Fill a node's body, and add the references in it."""
@@ -440,8 +460,9 @@ class Definitions:
                 refs.append(found)
             return at
 
+        memos: list[Any] | None = [] if node.stamp and self.memos is not None else None  # not of a probe
         try:
-            node.body = closures.write(obj, number, lambda fn: place(self.frame(fn)))
+            node.body = closures.write(obj, number, lambda fn: place(self.frame(fn)), memos)
         except NotPortable as error:
             raise NotPortable(f"{what}: {error}") from error
         except RecursionError:
@@ -449,6 +470,8 @@ class Definitions:
         except Exception as error:
             said = str(error) if isinstance(error, (TypeError, pickle.PickleError)) else repr(error)
             raise NotPortable(f"{what}: {said}") from error
+        if memos and self.memos is not None:
+            self.memos[id(node.owner)] = memos[0]
 
 
 class Inline(Exception):
@@ -462,7 +485,7 @@ FILLERS: dict[str, Callable[[Definitions, Node], None]] = {
     FRAME: Definitions.fill_frame,
     FUNCTION: Definitions.fill_function,
     CLASS: Definitions.fill_class,
-    VALUE: Definitions.fill_value,
+    VALUE: fill_value,
 }
 
 
@@ -473,11 +496,3 @@ def _never() -> bool:
 def _moved(node: Node) -> bool:
     """Whether a module was reloaded that something in this one was found in by name: it may not be there any more."""
     return any(here().version(module) != version for module, version in node.meant)
-
-
-def _small(value: Any) -> bool:
-    return not isinstance(value, (str, bytes)) or len(value) <= ATOM
-
-
-def _immutable(value: Any) -> bool:
-    return type(value) in ATOMS or isinstance(value, (FunctionType, type, ModuleType))

@@ -17,13 +17,14 @@ from types import CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from beampy.code import closures, contested
-from beampy.code.building import Box, Frame, Recipe
+from beampy.code.building import Frame, Recipe
 from beampy.code.closures import NotPortable
 from beampy.code.definitions import ATTRIBUTE, CODE, FOREIGN, Inline
 from beampy.code.origin import here
 from beampy.code.skew import compared
 from beampy.code.space import spaces
 from beampy.code.table import table
+from beampy.code.worlds import Box
 from beampy.errors import CodeRefused, EncodeError, OriginLost
 from beampy.wire.codec import DEFINED, MADE, NeedsImport
 from beampy.wire.codec_loads import loads_any

@@ -39,6 +39,7 @@ _GLOBAL_NAMES: Final = tuple(
     for name in ("LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
     if name in opcode.opmap
 )
+_STORES: Final = (opcode.opmap["STORE_GLOBAL"], opcode.opmap["DELETE_GLOBAL"])
 _LINES_IN_CLASSES: Final = sys.version_info >= (3, 13)
 _OPTIMIZED: Final = 0x1  # inspect.CO_OPTIMIZED: a function, neither a class body nor a module
 
@@ -212,6 +213,21 @@ def globals_of(code: CodeType) -> tuple[str, ...]:
                 if op in ops:
                     found.update([names[_argument(bytecode, at)] for at in _places(ops, op)])
     return _globals.put(code, tuple(sorted(found)))
+
+
+def stored_globals(code: CodeType) -> frozenset[str]:
+    """The global names that `code`, and all code nested in it, assigns or deletes: those of a `global` statement.
+
+    >>> sorted(stored_globals(compile("def f():\\n global n, m\\n n = m\\nx = 1", "", "exec")))
+    ['n']
+    """
+    found: set[str] = set()
+    for each in _nested(code):
+        ops = each.co_code[::2] if each.co_names else b""
+        for op in _STORES:
+            if op in ops:
+                found.update([each.co_names[_argument(each.co_code, at)] for at in _places(ops, op)])
+    return frozenset(found)
 
 
 def imports_of(code: CodeType, package: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ Place: under definitions.py, which makes nodes and fills them. It knows nothing 
 
 from __future__ import annotations
 
+from itertools import repeat
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 CODE = attrgetter("__code__")
 DEFAULTS = attrgetter("__defaults__")
 KWDEFAULTS = attrgetter("__kwdefaults__")
+ABSENT = object()  # the value of a global that is bound to nothing
 
 
 class Node:
@@ -28,8 +30,8 @@ class Node:
     """
 
     __slots__ = (
-        *("__weakref__", "body", "digest", "head", "kind", "meant", "names", "owner", "plain", "recipe"),
-        *("refs", "same", "stamp", "version", "watch"),
+        *("__weakref__", "body", "compared", "digest", "head", "kind", "meant", "names", "owner", "plain", "recipe"),
+        *("refs", "same", "shared", "stamp", "version", "watch"),
     )
 
     def __init__(self, kind: str, owner: Any) -> None:
@@ -42,6 +44,8 @@ class Node:
         self.same: Callable[[], bool] | None = None
         self.names: tuple[dict[str, Any], tuple[str, ...], list[Any]] | None = None
         self.plain: Any = None
+        self.compared: set[tuple[bytes, int]] = set()  # values that it depends on, as they were compared
+        self.shared: Any = None  # of a frame: what is known of its globals, kept as long as it is
         self.watch: Watch | None = None
         self.digest = b""
         self.version = b""
@@ -80,7 +84,7 @@ class Watch:
     def same(self, fills: int) -> bool:
         """Whether all is as it was. `fills`: how many nodes have been filled by now, in all."""
         for get, names, values in self.globals:
-            if not all(map(is_, map(get, names), values)):
+            if not all(map(is_, map(get, names, repeat(ABSENT)), values)):
                 return False
         for call in self.calls:
             if not call():

@@ -124,6 +124,12 @@ CHANGES = {
         "ab",
         "c",
     ),
+    "an attribute's name": (
+        "def a(): return vars(a)\na.x = 1\ndef b(): return a()\ndef c(): return 1",
+        "del a.x\na.y = 1",
+        "ab",
+        "c",
+    ),
     "a closure": (
         "def make(k):\n    def get(): return k\n    def set(v):\n"
         "        nonlocal k\n        k = v\n    return get, set\n"
