@@ -225,6 +225,14 @@ def spaces() -> Spaces:
     return _default
 
 
+def _drop_default() -> None:
+    """Forget what this process was sent, for tests: the next `spaces()` begins with nothing."""
+    global _default
+    if _default is not None:
+        _default.close()
+        _default = None
+
+
 def _forked() -> None:
     global _making
     _making = threading.Lock()

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from beampy.code import space as space_module
 from beampy.code.entry import ABSENT, COMPILED, NAMESPACE, SOURCE, Module
 from beampy.code.manifest import digest, imports_of
 from beampy.code.space import Space, Spaces
@@ -168,6 +169,7 @@ def receiver(own: dict[str, bytes] | None = None, store: Store | None = None) ->
     """Spaces of their own, taken out of the import system at the end; `own`: digests of what this process imported."""
     import sys
 
+    space_module._drop_default()  # nodes of earlier tests that took code from other processes have left it
     modules, meta_path, hooks = set(sys.modules), list(sys.meta_path), list(sys.path_hooks)
     made = Spaces(store or Store(None), (own or {}).get)
     try:

@@ -162,22 +162,27 @@ def test_a_constant_that_no_compiler_makes_is_an_error(constant: object) -> None
         code_digest(function("def f(): return 1").replace(co_consts=(constant,)))
 
 
+TRACED = """
+import sys
+from beampy.code.manifest import code_digest, globals_of
+scope = {}
+exec("def f(n):\\n  total = 0\\n  for i in range(n): total += len('a') + i\\n  return total", scope)
+code = scope["f"].__code__
+before = code_digest(code.replace())
+sys.settrace(lambda *_: None)
+scope["f"](100)
+traced = code_digest(code.replace()), globals_of(code.replace())
+sys.settrace(None)
+scope["f"](100)
+assert before == traced[0] == code_digest(code)
+assert traced[1] == ("len", "range")
+"""
+
+
 def test_code_that_runs_and_is_traced_keeps_its_digest() -> None:
-    """The interpreter rewrites instructions as they run, and others to watch them."""
-    scope: dict[str, Any] = {}
-    exec(module("def f(n):\n  total = 0\n  for i in range(n): total += len('a') + i\n  return total"), scope)
-    code = scope["f"].__code__
-    before = code_digest(code.replace())
-    old = sys.gettrace()
-    sys.settrace(lambda *_: None)
-    try:
-        scope["f"](100)
-        traced = code_digest(code.replace()), globals_of(code.replace())
-    finally:
-        sys.settrace(old)
-    scope["f"](100)
-    assert before == traced[0] == code_digest(code)
-    assert traced[1] == ("len", "range")
+    """The interpreter rewrites instructions as they run, and others to watch them; in a process nobody else traces."""
+    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_digests_are_those_of_another_process_whatever_its_hash_seed() -> None:
