@@ -5,6 +5,9 @@ Rule: a thread cannot be stopped from outside. When its call is cancelled the ca
 exceptions), once. So a loop in Python ends, `finally` and `with` do their work, and a function in the middle of a
 long call of C code, `time.sleep` among them, hears of it when that returns. `except Exception` does not catch it.
 
+While an exception waits for such a call to return, CPython 3.11 (not later ones) stops at functions that a debugger
+steps through, in every thread: breakpoints on a node are for functions that are not being cancelled.
+
 The exception can only hit the function it is meant for: it is set, and taken back when it came too late, under the lock
 that the thread passes on its way in and out.
 """
@@ -96,7 +99,21 @@ class ThreadJob:
         with self._lock:
             self._thread = None
             if self.cancelled:
-                _raise_in(get_ident(), None)  # takes back one that has not been raised
+                _take_back()
+
+
+def _take_back() -> None:
+    """An exception that was set in this thread and has not been raised is not raised any more.
+
+    Another one in its place is raised here and caught. To set none instead would leave the interpreter's mark for
+    pending exceptions up for good: CPython 3.11 then hangs in every function that a debugger or `sys.settrace` watches.
+    """
+    try:
+        _raise_in(get_ident(), ctypes.py_object(CancelledError))
+        while True:
+            pass  # raised at a jump back at the latest
+    except CancelledError:
+        pass
 
 
 def _raise_in(thread: int, error: Any) -> None:

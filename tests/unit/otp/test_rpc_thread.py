@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -174,3 +176,31 @@ def test_an_exception_that_comes_too_late_hits_nobody():
             assert error is None or isinstance(error, asyncio.CancelledError)
             plain: Any = pool.submit(sum, [1, 2])
             assert plain.result(timeout=harness.DEADLINE) == 3
+
+
+TRACED_AFTERWARDS = """
+import sys
+from beampy.otp.rpc_thread import ThreadJob
+
+def too_late():
+    job.cancelled = True  # as the loop does it when the function has just ended
+
+job = ThreadJob()
+job.run(too_late)
+
+def watched():
+    return 1
+
+sys.settrace(lambda *_: None)
+assert watched() == 1
+sys.settrace(None)
+print("seen")
+"""
+
+
+def test_a_cancellation_that_came_too_late_leaves_nothing_that_debuggers_stop_at() -> None:
+    """In a process of its own: where it fails, nothing else in that process can be traced."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRACED_AFTERWARDS], capture_output=True, text=True, timeout=harness.DEADLINE, check=False
+    )
+    assert done.stdout == "seen\n", done.stderr
