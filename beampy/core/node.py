@@ -78,6 +78,7 @@ class LocalNode(Relations):
         self.leaving: set[int] | None = None  # while the node stops: the serials of those told to end
         self.left: asyncio.Future[None] = loop.create_future()  # when all of them have ended
         self.voice: Any = None  # the process that speaks for code that is none; the runtime makes it
+        self.owner: Any = None  # the runtime's Node that this is the core of
         # Sends of a process on this thread take the fast path; no thread has the ident -1.
         self.fast_thread = -1 if copier is not None else self.thread
         self.spawned = 0  # and the last serial given

@@ -15,7 +15,6 @@ are passed over:
 from __future__ import annotations
 
 import functools
-import ipaddress
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -168,8 +167,10 @@ def is_loopback(host: str) -> bool:
     >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("::1"), is_loopback("10.0.0.1")
     (True, True, True, False)
     """
-    if host == "localhost" or host.endswith(".localhost"):
+    if host in ("localhost", "127.0.0.1") or host.endswith(".localhost"):
         return True
+    import ipaddress  # most nodes need no more than the line above
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

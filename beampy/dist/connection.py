@@ -55,6 +55,7 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = False
         self.armed = False
         self.carrier = ""
+        self.busy_wait = peers.busy_wait if peers.options.busy_wait else None
         self.way: Address | None = None  # where we connected to
         self._deadline: asyncio.TimerHandle | None = None
         self._greeting = memoryview(bytearray(GREETING))  # a view: asyncio slices it and reads on
@@ -93,6 +94,8 @@ class Connection(asyncio.BufferedProtocol):
         return self._greeting if self.channel is None else self.channel.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self.busy_wait is not None:
+            self.busy_wait.heard()
         channel = self.channel
         if channel is None:
             self._greet(bytes(memoryview(self._greeting)[:nbytes]))
@@ -243,6 +246,8 @@ class Connection(asyncio.BufferedProtocol):
         if not self.paused and (small := channel.small()) is not None:
             if small:
                 transport.write(small)
+                if self.busy_wait is not None:
+                    self.busy_wait.wrote()
             if (self.peer.parking.busy or self.peer.bulk_parking.busy) and not self.paused:
                 self.peer.wrote_out()
             return

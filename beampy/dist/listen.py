@@ -39,37 +39,58 @@ class Listeners:
 
     async def start(self) -> None:
         """Listen and register. NameInUse, NotConnected, OSError."""
-        options, name = self.peers.options, self.peers.node.name
+        options = self.peers.options
         if not options.listen:
             return
         try:
-            if options.unix:
-                await self._listen_unix()
-            port = options.port or self.discovery.fixed_port(name) or 0
-            secure = self.peers.secure(options.bind)
-            try:
-                server = await self.peers.loop.create_server(
-                    lambda: Connection(self.peers, None),
-                    options.bind,
-                    port,
-                    ssl=self.peers.tls.server if secure else None,
-                    **(self.peers.tls_times() if secure else {}),
-                    backlog=BACKLOG,
-                )
-            except OSError as error:
-                raise OSError(error.errno, f"{name} cannot listen on {options.bind}:{port}: {_why(error)}") from error
-            self.servers.append(server)
-            self.port = server.sockets[0].getsockname()[1]
-            place = here()
-            host = "" if options.bind in ANYWHERE or options.bind == name.partition("@")[2] else options.bind
-            extra = encode_extra(
-                Address(host=host, tls=secure, unix=self.path, boot_id=place.boot_id, netns=place.netns)
-            )
-            await self.discovery.start(name, self.port, extra, options.hidden)
+            address = await self._listen()
+            await self.discovery.start(self.peers.node.name, self.port, encode_extra(address), options.hidden)
             self.registered = True
         except BaseException:
             await self.stop()
             raise
+
+    async def open(self) -> None:
+        """Listen, also where the options say not to, and register nowhere: for those who are told where. OSError."""
+        if not self.servers:
+            try:
+                await self._listen()
+            except BaseException:
+                await self.stop()
+                raise
+
+    def addresses(self) -> list[Address]:
+        """Where it listens, for those who are told."""
+        if not self.servers:
+            return []
+        bind, host = self.peers.options.bind, self.peers.node.name.partition("@")[2]
+        return [self._address(host if bind in ANYWHERE else bind, self.port)]
+
+    async def _listen(self) -> Address:
+        """Open the sockets. What is published of them."""
+        options, name = self.peers.options, self.peers.node.name
+        if options.unix:
+            await self._listen_unix()
+        port = options.port or self.discovery.fixed_port(name) or 0
+        secure = self.peers.secure(options.bind)
+        try:
+            server = await self.peers.loop.create_server(
+                lambda: Connection(self.peers, None),
+                options.bind,
+                port,
+                ssl=self.peers.tls.server if secure else None,
+                **(self.peers.tls_times() if secure else {}),
+                backlog=BACKLOG,
+            )
+        except OSError as error:
+            raise OSError(error.errno, f"{name} cannot listen on {options.bind}:{port}: {_why(error)}") from error
+        self.servers.append(server)
+        self.port = server.sockets[0].getsockname()[1]
+        return self._address("" if options.bind in ANYWHERE or options.bind == name.partition("@")[2] else options.bind)
+
+    def _address(self, host: str, port: int = 0) -> Address:
+        place, secure = here(), self.peers.secure(self.peers.options.bind)
+        return Address(host, port, secure, self.path, place.boot_id, place.netns)
 
     async def _listen_unix(self) -> None:
         node = self.peers.node

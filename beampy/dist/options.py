@@ -27,6 +27,7 @@ class Options:
     port: int = 0  # 0: any free one
     listen: bool = True
     unix: bool = True  # also a unix socket, for nodes of this host
+    busy_wait: bool = False  # look for answers a moment longer before the loop sleeps, see dist/busy_wait.py
     tls: Any = None  # None: exactly on addresses that are not loopback; True, False, or TlsFiles
     hidden: bool = False
     mesh: bool = True  # connect to whom our peers are connected with, as OTP's connect_all

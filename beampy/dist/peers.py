@@ -18,6 +18,7 @@ from beampy.core.ids import Pid
 from beampy.dist import mesh, tls
 from beampy.dist.address import is_loopback
 from beampy.dist.blocking import close_all
+from beampy.dist.busy_wait import BusyWait
 from beampy.dist.dial import dial
 from beampy.dist.incoming import Incoming
 from beampy.dist.listen import Listeners
@@ -84,6 +85,7 @@ class Peers:
         self.half_open: dict[Connection, None] = {}
         self.connections: set[Connection] = set()
         self.pool = Pool()
+        self.busy_wait = BusyWait(self.loop)
         self.watch = NodeWatch(node)
         self.context = _context()  # of what runs on behalf of no process
         hidden = options.hidden or not options.listen

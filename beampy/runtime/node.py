@@ -58,15 +58,15 @@ class Node:
     made when it is missing. Whoever has it can run code on the node.
     `bind`, `port`: where it listens for TCP: loopback, any port. Other addresses speak TLS (`tls=False`: not; True:
     everywhere; bp.TlsFiles: with certificates that both sides verify). `unix`: also listen on a unix socket, for nodes
-    of this host. `listen=False`: not at all; the node then only connects, and is hidden.
-    `pipe`: two file descriptors, to read and to write, mostly (0, 1): the node is connected over these by who started
-    its process (`attach_pipe`), does not listen unless told to, and what is printed goes to stderr. When the pipe ends,
-    nobody can reach a node that does not listen: `bp.run` then ends, as after SIGTERM.
-    `hidden`: not in `nodes()` of others, and not in the mesh. `mesh`: connect with all whom our peers are connected to.
-    `allowed`: the names of the only nodes that may connect. `auto_connect`: "always", "once" or "never", on first use.
-    `discovery`: how names become addresses; by default the name service (EPMD) on each node's host.
-    `tick_time`: seconds of silence after which a node counts as lost. `setup_timeout`: seconds to connect.
-    `max_message`: bytes of the largest message that others may send us.
+    of this host. `busy_wait`: look for answers up to 50 µs longer before sleeping, for short calls between processors.
+    `listen=False`: not at all; the node then only connects, and is hidden. `pipe`: two file descriptors, to read and
+    to write, mostly (0, 1): the node is connected over these by who started its process (`attach_pipe`), does not
+    listen unless told to, and what is printed goes to stderr. When the pipe ends, nobody can reach a node that does
+    not listen: `bp.run` then ends, as after SIGTERM. `hidden`: not in `nodes()` of others, and not in the mesh.
+    `mesh`: connect with all whom our peers are connected to. `allowed`: the names of the only nodes that may connect.
+    `auto_connect`: "always", "once" or "never", on first use. `discovery`: how names become addresses; by default the
+    name service (EPMD) on each node's host. `tick_time`: seconds of silence after which a node counts as lost.
+    `setup_timeout`: seconds to connect. `max_message`: bytes of the largest message that others may send us.
 
     What it does about code that others have and it has not:
     `accept_code`: whether functions, classes and modules of others run here; False: they must be installed
@@ -94,6 +94,7 @@ class Node:
         listen: bool | None = None,
         pipe: tuple[int, int] | None = None,
         unix: bool = True,
+        busy_wait: bool = False,
         tls: Any = None,
         discovery: Any = None,
         allowed: Iterable[str] | None = None,
@@ -116,6 +117,7 @@ class Node:
                 "port": port,
                 "listen": pipe is None if listen is None else listen,
                 "unix": unix,
+                "busy_wait": busy_wait,
                 "tls": tls,
                 "discovery": discovery,
                 "allowed": None if allowed is None else frozenset(allowed),
@@ -130,6 +132,7 @@ class Node:
         self._packages: Literal["off", "pure", "install"] = packages
         self._peers: Peers | None = None
         self._code: CodeService | None = None
+        self._opening: asyncio.Lock | None = None  # while it learns to meet others, late
         self._cut_off: asyncio.Future[None] | None = None  # done when the only way to other nodes is gone
         self._exit_grace = exit_grace
         self._shutdown_timeout = shutdown_timeout
@@ -157,6 +160,7 @@ class Node:
             exit_grace=self._exit_grace,
             max_mailbox=(limit, 0) if isinstance(limit, int) else limit,
         )
+        node.owner = self
         if self._strict:
             from beampy.runtime.strict import Copier
 
@@ -168,26 +172,10 @@ class Node:
 
     async def _join(self) -> None:
         """Meet other nodes, if it has a name for that; and serve calls. When that fails the node ends."""
-        node = self._core
         try:
             if self._net is not None:
-                # Only nodes with a name need what this imports.
-                import beampy.runtime.records  # noqa: F401
-                from beampy.dist.join import join
-
-                start_rpc(node)
-                options = self._net
-                if self._accept_code is not None:
-                    from beampy.runtime.code import CodeService
-
-                    self._code = CodeService(node, accept=self._accept_code, packages=self._packages)
-                    options = options | await self._code.look()
-                self._peers = await join(node, self._cookie, options)
-                if self._code is not None:
-                    self._code.connect(self._peers)
-                start_groups(node)
-                start_global_names(node)
-                if self._pipe is not None:
+                await self._meet(self._net)
+                if self._pipe is not None and self._peers is not None:
                     from beampy.dist.pipe import attach, take_over
 
                     attached = await attach(self._peers, *take_over(*self._pipe))
@@ -196,6 +184,44 @@ class Node:
         except BaseException:
             await self._close()
             raise
+
+    async def _meet(self, options: dict[str, Any]) -> Peers:
+        """Become one of many."""
+        # Only nodes that meet others need what this imports.
+        import beampy.runtime.records  # noqa: F401
+        from beampy.dist.join import join
+
+        node = self._core
+        start_rpc(node)
+        if self._accept_code is not None:
+            from beampy.runtime.code import CodeService
+
+            self._code = CodeService(node, accept=self._accept_code, packages=self._packages)
+            options = options | await self._code.look()
+        self._peers = await join(node, self._cookie, options)
+        if self._code is not None:
+            self._code.connect(self._peers)
+        start_groups(node)
+        start_global_names(node)
+        return self._peers
+
+    async def _open_up(self) -> Peers:
+        """Where nodes that this one starts itself can reach it, also when it has no name or does not listen.
+
+        A node without a name is then reached under Erlang's name for such a node, by those who were told where it is.
+        """
+        from beampy.dist.discovery import StaticDiscovery
+
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self._peers is None:
+                self._cookie = secrets.token_urlsafe(32)  # nobody is told: who may connect has a cookie of his own
+                private = {"hidden": True, "mesh": False, "discovery": StaticDiscovery({})}
+                await self._meet(private)
+            assert self._peers is not None
+            await self._peers.listeners.open()
+            return self._peers
 
     async def _close(self) -> None:
         """The orderly end."""

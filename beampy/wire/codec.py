@@ -17,7 +17,6 @@ from __future__ import annotations
 import copyreg
 import operator
 import pickle
-import pickletools
 import sys
 from functools import partial
 from types import FunctionType
@@ -306,7 +305,7 @@ def _override(encoder: Encoder, trail: list[Any]) -> Callable[[Any], Any]:
             found = hook.encode(obj)
             if found is not NotImplemented:
                 return found
-        if obj.__module__ == MAIN:
+        if getattr(obj, "__module__", None) == MAIN:
             raise pickle.PicklingError("__main__ is another module on every node")
         return NotImplemented  # pickle looks whether it is found under its name
 
@@ -388,6 +387,8 @@ def asked(kind: int, body: Any) -> int | None:
     if not kind & ADDRESSED:
         return None
     try:
+        import pickletools
+
         return next(value for op, value, _ in pickletools.genops(bytes(body)) if op.name in INTEGERS)
     except Exception:  # no pickle at all
         return None

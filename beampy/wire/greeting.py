@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 
 import msgpack
 
-from beampy.core.ids import NO_NODE, NODE_NAME
+from beampy.core.ids import NODE_NAME
 from beampy.errors import BadName, RemoteProtocolError, VersionMismatch
 
 MAGIC = (
@@ -133,8 +133,8 @@ class Hello(NamedTuple):
 
 
 def is_name(value: object) -> bool:
-    """The full name of a node that others can connect to."""
-    return type(value) is str and value != NO_NODE and NODE_NAME.match(value) is not None
+    """The full name of a node. Erlang's for one without a name counts: nodes that it has started connect to it."""
+    return type(value) is str and NODE_NAME.match(value) is not None
 
 
 def is_creation(value: object) -> bool:

@@ -384,13 +384,13 @@ def test_an_address_that_leads_back_to_the_node_itself():
     assert failed(a, HandshakeFailed) == "no connection to b@h: its address leads back to this node"
 
 
-@pytest.mark.parametrize("peer", ["a@h", "b", "", "b@", "nonode@nohost", None, "b@h\n"])
+@pytest.mark.parametrize("peer", ["a@h", "b", "", "b@", None, "b@h\n"])
 def test_whom_nobody_can_connect_to(peer):
     with pytest.raises(BadName):
         initiator(peer=peer)
 
 
-@pytest.mark.parametrize("name", ["a", "", "a@h h", "nonode@nohost", 7, None])
+@pytest.mark.parametrize("name", ["a", "", "a@h h", 7, None])
 def test_names_that_no_node_has(name):
     with pytest.raises(BadName):
         Identity(name, 77)
@@ -563,7 +563,6 @@ GOOD: list[Any] = [1, 1, 1, [], [], "main", "a@h", 77, False, "b@h", N1]
         (5, "Main"),
         (5, b"main"),
         (6, "a"),
-        (6, "nonode@nohost"),
         (6, "a@h\n"),
         (6, b"a@h"),
         (7, 3),
