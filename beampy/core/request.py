@@ -268,7 +268,8 @@ class Request(Handle[Any]):
 
     def __del__(self) -> None:
         if self._state == FAILED and not self._seen:
-            log.error("nobody looked at the failure of a call to %r", self.dest, exc_info=self._outcome)
+            what = getattr(self, "called", self.dest)  # of a remote call, the function and its node
+            log.error("nobody looked at the failure of a call to %r", what, exc_info=self._outcome)
 
 
 class Poll(Request):

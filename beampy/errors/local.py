@@ -71,15 +71,16 @@ class NotLocal(BeampyError, ValueError):
 
 
 class BadFunction(BeampyError, TypeError):
-    """Something that is not an async function was given where a process starts."""
+    """Something that is not an async function was given where a process starts; or no function, where any will do."""
 
-    def __init__(self, verb: str, given: str) -> None:
-        super().__init__(verb, given)
+    def __init__(self, verb: str, given: str, needs: str = "an async function") -> None:
+        super().__init__(verb, given, needs)
         self.verb = verb
         self.given = given
+        self.needs = needs
 
     def __str__(self) -> str:
-        return f"{self.verb}: needs an async function and its arguments, as in {self.verb}(worker, 1), not {self.given}"
+        return f"{self.verb}: needs {self.needs} and its arguments, as in {self.verb}(worker, 1), not {self.given}"
 
 
 class BadName(BeampyError, ValueError):

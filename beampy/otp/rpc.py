@@ -6,8 +6,8 @@
 
 Rule: the function runs in a process of its own there, tied to its caller: what cancels the call, ends the caller or
 loses his node ends it. Its value, its exception, and what it prints and logs are the caller's. A function that is not
-async runs in a thread. A call is carried out at most once; after CallTimeout and NodeDown it may have been or not, and
-nothing of it arrives late.
+async runs in a thread, of which a node has as many as are needed, 1000 at most. A call is carried out at most once;
+after CallTimeout and NodeDown it may have been or not, and nothing of it arrives late.
 
 The same on one node and between nodes. What runs there is rpc_server.py's. Benchmark: benchmarks/remote_call.py.
 """
@@ -25,7 +25,7 @@ from beampy.core.request import WAITING
 from beampy.errors import BadFunction
 from beampy.handle import Handle, Pending
 from beampy.otp.rpc_call import RemoteCall
-from beampy.otp.rpc_function import Kind, kind_of, portable, shown, streams
+from beampy.otp.rpc_function import kind_of, portable, shown, streams
 from beampy.otp.rpc_server import RPC, Call, Cast, start_rpc
 from beampy.otp.rpc_stream import WINDOW, RemoteStream
 
@@ -113,8 +113,7 @@ class RemoteCaller:
     @overload
     def __call__(self, node: str, fn: str, /, *args: Any, **kwargs: Any) -> Handle[Any]: ...
     def __call__(self, node: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        kind: Kind = "async" if fn.__class__ is str else kind_of("remote_call", fn)
-        if streams(kind):
+        if fn.__class__ is not str and streams(kind_of("remote_call", fn)):
             return self.stream(node, fn, *args, **kwargs)
         node = full_name(node)
         me = _caller("remote_call")
@@ -152,8 +151,12 @@ class RemoteCaller:
             return call
         leader = leader_for(me, node) if self._capture else None
         fields = (call.ref, me.pid, fn, args, kwargs, leader, items, 0 if items is None else self._window)
+        far = me.node.far.get(node)
         try:
-            api.send(call.to, new(Call, fields))
+            if far is not None and me._thread == get_ident():  # what api.send finds out about such a destination
+                far(me, call.to, new(Call, fields))
+            else:
+                api.send(call.to, new(Call, fields))
         except BaseException:  # EncodeError, PeerBusy
             call.cancel()
             raise

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from beampy.core.ids import Ref
 from beampy.core.request import ANSWERED, WAITING, Request
 from beampy.core.signals import NOCONNECTION, NOPROC
-from beampy.errors import CallKilled, CallTimeout, NodeDown, NoProcess, ServerExited
+from beampy.errors import CallKilled, CallTimeout, NodeDown, NoProcess, PeerBusy, ServerExited
 from beampy.otp.rpc_function import shown
 from beampy.otp.rpc_server import RPC, Cancel, Left
 from beampy.otp.task import end_with
 
 if TYPE_CHECKING:
-    from beampy.core.ids import Ref
     from beampy.core.process import Process
+
+PEER_BUSY = 0.01  # seconds until a cancellation is sent that the connection had no room for; it drains 64 MiB by then
 
 
 class Called(NamedTuple):
@@ -38,9 +40,28 @@ class RemoteCall(Request):
     def __init__(self, process: Process, node: str, fn: Any, timeout: float | None) -> None:
         self.callee = node
         self._fn = fn
-        super().__init__(process, (RPC, node), timeout or None)
+        if node in process.node.far:
+            self._ask_far(process, (RPC, node), timeout)
+        else:
+            super().__init__(process, (RPC, node), timeout or None)
         if self._state == WAITING and timeout:
             end_with(process, self)  # without a deadline it is among its process's own requests
+
+    def _ask_far(self, process: Process, to: tuple[str, str], timeout: float | None) -> None:
+        """What a Request does first, without looking for who is meant: another node, which has been used before."""
+        self._process = process
+        self.dest = self.to = self.far = to
+        node = process.node
+        self.ref = ref = Ref(node.name, next(node.refs), node.creation)
+        ref._holder = self
+        node.exported[ref.id] = ref
+        node.remote.ask(process.pid, to, ref)
+        if self._state != WAITING:
+            return  # there is no way to that node
+        if timeout:
+            self._bucket = node.deadlines.add(timeout, self)
+        else:
+            process.extras().own_requests()[self] = None
 
     def is_sent(self, timeout: float | None) -> None:
         """The callee may run it from now on. With no time at all it has timed out, as in Erlang."""
@@ -52,8 +73,7 @@ class RemoteCall(Request):
         """Tell the callee that nobody wants it any more."""
         if self._sent:
             self._sent = False
-            # Sent by the process also where it has ended: so it cannot overtake the call itself.
-            self._process.node.route_message(self._process, (RPC, self.callee), Cancel(self.ref))
+            tell_cancelled(self._process, self.callee, self.ref)
 
     @property
     def called(self) -> Called:
@@ -103,3 +123,21 @@ class RemoteCall(Request):
     def __repr__(self) -> str:
         state = ("waiting", "answered", "failed", "cancelled")[self._state]
         return f"<RemoteCall of {self.called!r} {state}>"
+
+
+def tell_cancelled(process: Process, callee: str, ref: Ref) -> None:
+    """Tell a callee that nobody wants a call any more: now, or when its connection has room.
+
+    Sent by the process also where it has ended: so it cannot overtake the call itself.
+    """
+    node = process.node
+    try:
+        node.route_message(process, (RPC, callee), Cancel(ref))
+    except PeerBusy:
+        node.loop.call_later(PEER_BUSY, _tell_again, process, callee, ref)
+
+
+def _tell_again(process: Process, callee: str, ref: Ref) -> None:
+    node = process.node
+    if not node.closed and callee in node.remote.nodes("all"):  # else it has heard that we are gone
+        tell_cancelled(process, callee, ref)

@@ -13,6 +13,7 @@ import inspect
 import sys
 from functools import partial
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 from beampy.errors import BadFunction
@@ -28,11 +29,13 @@ def kind_of(verb: str, fn: Any) -> Kind:
     code = getattr(fn, "__code__", None)
     if code is not None and code.co_flags & CO_COROUTINE:
         return "async"
+    if fn.__class__ is FunctionType and not fn.__dict__:  # nothing wrapped, and nothing marked: the commonest
+        return _kind(fn.__code__.co_flags)
     if inspect.iscoroutine(fn):
         fn.close()
-        raise BadFunction(verb, f"the coroutine {fn.__qualname__}() (leave out the call)")
+        raise BadFunction(verb, f"the coroutine {fn.__qualname__}() (leave out the call)", "a function")
     if not callable(fn):
-        raise BadFunction(verb, f"a {type(fn).__name__}")
+        raise BadFunction(verb, f"a {type(fn).__name__}", "a function")
     inner = inspect.unwrap(fn)
     while isinstance(inner, partial):
         inner = inspect.unwrap(inner.func)
@@ -41,6 +44,10 @@ def kind_of(verb: str, fn: Any) -> Kind:
     flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
     if flags & CO_COROUTINE or inspect.iscoroutinefunction(inner):
         return "async"
+    return _kind(flags)
+
+
+def _kind(flags: int) -> Kind:
     if flags & CO_ASYNC_GENERATOR:
         return "async generator"
     return "generator" if flags & CO_GENERATOR else "plain"

@@ -5,8 +5,8 @@ generator does between two `yield`s happens when there is room for what follows.
 is closed: its `finally` runs, and the process waits for that, in a thread at most `CLOSING` seconds.
 
 A generator that is not async runs in a thread of its own, the same for all its items. It hands over what it has made
-when there is no more room or after `CHUNK` seconds, so a fast generator costs few changes of threads and an item of
-a slow one is not kept.
+when there is no more room or after `CHUNK` seconds, so a fast generator costs few changes of threads. What one has made
+that is slow with its next item is fetched from it after `CHUNK` seconds.
 
 Items go to a ref of their own, in tuples; the end of the stream is the answer of the call.
 """
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterable
 from contextvars import copy_context
 from functools import partial
@@ -62,8 +64,8 @@ class Producer:
                 self.bell = None
 
     def send(self, items: tuple[Any, ...]) -> None:
-        self.room -= len(items)
         api.send(self.items, items)
+        self.room -= len(items)
 
 
 async def produce(producer: Producer, kind: Kind, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -105,9 +107,13 @@ async def _produce_in_thread(producer: Producer, source: Iterator[Any]) -> None:
     try:
         while not ended:
             await producer.wait()
-            items, ended, error = await there(job.run, _take, source, producer.room)
-            if items:
-                producer.send(items)
+            taken = Taken(producer)
+            fetching = loop.call_later(CHUNK, taken.fetch)
+            try:
+                ended, error = await there(job.run, taken.take, source, producer.room)
+            finally:
+                fetching.cancel()
+            taken.send()
             if error is not None:
                 raise error
     finally:
@@ -122,21 +128,44 @@ async def _produce_in_thread(producer: Producer, source: Iterator[Any]) -> None:
             thread.shutdown(wait=False)
 
 
-def _take(source: Iterator[Any], most: int) -> tuple[tuple[Any, ...], bool, BaseException | None]:
-    """Up to `most` items; whether that was the end, and the error that was it."""
-    items: list[Any] = []
-    stop_at = time.monotonic() + CHUNK
-    try:
-        while len(items) < most:
-            items.append(next(source))
-            if time.monotonic() >= stop_at:
-                break
-        else:
-            return tuple(items), False, None
-    except StopIteration:
-        return tuple(items), True, None
-    except asyncio.CancelledError:
-        raise  # nobody takes the items any more
-    except BaseException as error:
-        return tuple(items), True, error
-    return tuple(items), False, None
+class Taken:
+    """Items that a thread has made and that are not sent yet."""
+
+    __slots__ = ("items", "late", "producer")
+
+    def __init__(self, producer: Producer) -> None:
+        self.items: deque[Any] = deque()
+        self.late = False  # they were fetched: the next one is to be handed over at once
+        self.producer = producer
+
+    def take(self, source: Iterator[Any], most: int) -> tuple[bool, BaseException | None]:
+        """In the thread: up to `most` items. Whether that was the end, and the error that was it."""
+        stop_at = time.monotonic() + CHUNK
+        try:
+            for _ in range(most):
+                self.items.append(next(source))
+                if self.late or time.monotonic() >= stop_at:
+                    break
+        except StopIteration:
+            return True, None
+        except asyncio.CancelledError:
+            raise  # nobody takes the items any more
+        except BaseException as error:
+            return True, error
+        return False, None
+
+    def fetch(self) -> None:
+        """On the loop, while the thread is at work. What cannot be sent is so for the process, which sends the rest."""
+        self.late = True
+        with contextlib.suppress(Exception):
+            self.send()
+
+    def send(self) -> None:
+        """On the loop: send what there is."""
+        items = tuple(self.items.popleft() for _ in range(len(self.items)))
+        if items:
+            try:
+                self.producer.send(items)
+            except Exception:  # PeerBusy, EncodeError
+                self.items.extendleft(reversed(items))
+                raise

@@ -24,12 +24,13 @@ from beampy.core.mailbox import next_undecoded
 from beampy.core.request import Failed
 from beampy.core.signals import CANCELLED, NOCONNECTION, NOPROC, SHUTDOWN, Crash, Down, ExitSignal
 from beampy.core.unread import NeedsThread, Unread
-from beampy.errors import DecodeError, ProcessExit
+from beampy.errors import DecodeError, EncodeError, ProcessExit
 from beampy.errors.code import OF_CODE
 from beampy.otp import output
 from beampy.otp.rpc_function import Kind, found, kind_of, shown, streams
 from beampy.otp.rpc_produce import Producer, produce
 from beampy.otp.rpc_thread import in_thread
+from beampy.otp.rpc_threads import threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +146,9 @@ class Server:
         """Take calls until the node stops."""
         leader.set(None)
         api.set_label(RPC)
+        threads = threads_of(self.me.node)
+        if threads is not None:
+            threads.open()
         try:
             while True:
                 message = await next_undecoded()
@@ -153,6 +157,7 @@ class Server:
                         message = message.now()
                 except NeedsThread:
                     self.read_apart(message)
+                    del message
                     continue
                 except DecodeError as unreadable:
                     self.unreadable(unreadable)
@@ -160,7 +165,10 @@ class Server:
                 handle = HANDLERS.get(message.__class__)
                 if handle is not None:
                     handle(self, message)
+                del message  # while it waits for the next one it keeps nobody's arguments
         finally:
+            if threads is not None:
+                threads.close()
             if self.captures:
                 output.release()
 
@@ -204,13 +212,15 @@ class Server:
         ref = call.ref
         producer = None if call.items is None else Producer(call.items, call.window)
         process, _ = me.node.spawn(self.work, (call, producer), me)
-        process.watched(ref, call.caller)
+        process._watchers = {ref: call.caller}  # nobody else knows it yet
         me.unwatched(ref)
         self.jobs[ref] = process
         if producer is not None:
             self.producers[ref] = producer
-        if call.caller.node != me.node.name:
-            self.of_node(call.caller.node)[ref] = None
+        caller = call.caller.node
+        if caller != me.node.name:
+            entry = self.callers.get(caller) or self.of_node(caller)
+            entry[1][ref] = None
         if len(self.jobs) > self.sweep_at:
             self.sweep()
 
@@ -249,9 +259,13 @@ class Server:
                 answer = await fn(*call.args, **call.kwargs)
             else:
                 answer = await plain(kind, fn, call.args, call.kwargs)
-            if channel is not None:
+            if channel is not None and (channel._waits or channel.report is not None):
                 channel.flush()
-            api.send(ref, answer)
+            try:
+                api.send(ref, answer)
+            except EncodeError as error:
+                what = f"the value of {me.extras().label}(){error.what.removeprefix('message')}"
+                raise EncodeError(what, error.cause) from error.__cause__
             me.unwatched(ref)
         except ProcessExit as left:
             self.answer(me, channel, ref, Left(left.reason, me.pid))
@@ -329,12 +343,11 @@ class Server:
         if producer is not None:
             producer.more(more.taken)
 
-    def of_node(self, node: str) -> dict[Ref, None]:
-        """The calls from another node, which is watched from the first one on."""
-        entry = self.callers.get(node)
-        if entry is None:
-            entry = self.callers[node] = (api.monitor((RPC, node), tag=node), {})
-        return entry[1]
+    def of_node(self, node: str) -> tuple[Ref | None, dict[Ref, None]]:
+        """The entry of another node, which is watched from its first call on."""
+        calls: dict[Ref, None] = {}
+        self.callers[node] = entry = (api.monitor((RPC, node), tag=node), calls)
+        return entry
 
     def down(self, down: Down) -> None:
         """The server of a caller's node has ended, or the node is lost: then its calls are nobody's."""

@@ -4,6 +4,7 @@ Rule: a thread cannot be stopped from outside. When its call is cancelled the ca
 `cancelled()` turns true, and CancelledError is raised at the next line of Python that it runs (CPython's asynchronous
 exceptions), once. So a loop in Python ends, `finally` and `with` do their work, and a function in the middle of a
 long call of C code, `time.sleep` among them, hears of it when that returns. `except Exception` does not catch it.
+When the node stops, the call's process waits for that `finally`, `CLOSING` seconds at most.
 
 While an exception waits for such a call to return, CPython 3.11 (not later ones) stops at functions that a debugger
 steps through, in every thread: breakpoints on a node are for functions that are not being cancelled.
@@ -15,14 +16,17 @@ that the thread passes on its way in and out.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 from asyncio import CancelledError
 from contextvars import ContextVar
+from functools import partial
 from threading import Lock, get_ident
 from typing import Any
 
 from beampy.core.current import current
 from beampy.core.extras import UNSET
+from beampy.otp.rpc_threads import Waited, threads_of
+
+CLOSING = 1.0  # seconds for the `finally` of a function when its node stops; Python code hears within milliseconds
 
 _job: ContextVar[ThreadJob | None] = ContextVar("beampy_thread_job", default=None)
 
@@ -50,10 +54,26 @@ def cancelled() -> bool:
 async def in_thread(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`fn(*args, **kwargs)` in a thread, with the context of the current process."""
     job = ThreadJob()
+    process = current.get()
+    threads = threads_of(process.node)
+    if threads is None:
+        try:
+            return await asyncio.to_thread(job.run, fn, *args, **kwargs)
+        except BaseException:
+            job.cancel()  # where it still runs, nobody waits for it
+            raise
+    there = threads.submit(process, partial(job.run, fn, *args, **kwargs))
     try:
-        return await asyncio.to_thread(job.run, fn, *args, **kwargs)
+        return await there.waited
+    except CancelledError:
+        job.cancel()
+        if process.node.leaving is not None and not there.over:  # the node stops, and with it perhaps the program
+            ended: Any = Waited(process)  # a future to asyncio, as any Request
+            there.waited = ended
+            await asyncio.wait([ended], timeout=min(CLOSING, process.node.exit_grace / 2))
+        raise
     except BaseException:
-        job.cancel()  # where it still runs, nobody waits for it
+        job.cancel()
         raise
 
 
@@ -87,7 +107,7 @@ class ThreadJob:
         with self._lock:
             self.cancelled = True
             if self._thread is not None and self._thread != get_ident():
-                _raise_in(self._thread, ctypes.py_object(CancelledError))
+                _raise_in(self._thread)
 
     def _enter(self) -> None:
         with self._lock:
@@ -109,12 +129,15 @@ def _take_back() -> None:
     pending exceptions up for good: CPython 3.11 then hangs in every function that a debugger or `sys.settrace` watches.
     """
     try:
-        _raise_in(get_ident(), ctypes.py_object(CancelledError))
+        _raise_in(get_ident())
         while True:
             pass  # raised at a jump back at the latest
     except CancelledError:
         pass
 
 
-def _raise_in(thread: int, error: Any) -> None:
+def _raise_in(thread: int) -> None:
+    import ctypes  # few programs cancel a call in a thread
+
+    error = ctypes.py_object(CancelledError)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
