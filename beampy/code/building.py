@@ -25,7 +25,7 @@ from threading import RLock
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from beampy.code import closures
+from beampy.code import closures, contextvars
 from beampy.code.ahead import import_ahead
 from beampy.code.definitions import ATTRIBUTE, CLASS, CODE, FRAME, FUNCTION, IMPORT, VALUE
 from beampy.code.manifest import components, globals_of
@@ -88,7 +88,7 @@ class Built:
     def add(self, version: bytes, thing: Any, name: Any) -> None:
         """Remember one; `name`, (origin, module, qualname), lets it be kept."""
         self.objects[version] = thing
-        key = id(thing)
+        key = id(contextvars.subject(thing))
 
         def forget(_: Any, key: int = key, versions: Any = self.versions, bound: Any = self.bound) -> None:
             versions.pop(key, None)
@@ -119,7 +119,7 @@ class Built:
     def version_of(self, thing: Any) -> bytes | None:
         """The version that a thing was built from."""
         found = self.versions.get(id(thing))
-        return found[1] if found is not None and found[0]() is thing else None
+        return found[1] if found is not None and contextvars.subject(found[0]()) is thing else None
 
     def drop(self, origin: str) -> None:
         """Keep nothing of an origin for its own sake."""
@@ -295,7 +295,10 @@ class _Building:
     # each kind
 
     def make_attribute(self, version: bytes, recipe: Recipe) -> Any:
-        return self.made(version, self.builder.attribute(recipe.head))
+        origin, module, _, name, _ = recipe.head
+        thing = self.builder.attribute(recipe.head)
+        box = contextvars.boxed(thing)
+        return self.made(version, box, None if box is thing else (origin, module, name))
 
     def make_import(self, version: bytes, recipe: Recipe) -> Any:
         return self.made(version, Box(None))
@@ -421,7 +424,7 @@ class _Building:
             with contextlib.suppress(AttributeError):
                 value.__module__ = self.pseudo(origin, module)
         self.show(origin, module, name, value)
-        return self.made(version, value, (origin, module, name))
+        return self.made(version, contextvars.boxed(value), (origin, module, name))
 
     def reader(self, version: bytes, recipe: Recipe) -> Callable[..., Any]:
         """What the body of a recipe asks while it is read."""

@@ -20,7 +20,7 @@ from operator import is_
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from beampy.code import closures
+from beampy.code import closures, contextvars
 from beampy.code.named import name_of
 from beampy.code.origin import here
 from beampy.code.watch import Node
@@ -163,9 +163,13 @@ class Captured:
 
 
 def fill_value(definitions: Definitions, node: Node) -> None:
-    owner = node.owner
+    owner: Any = node.owner
     bound: tuple[Any, ...] | None = None
-    if not isinstance(owner, Values):  # a function with a cache
+    get: Any
+    obj: Any
+    if isinstance(owner, contextvars.Variable):
+        get, obj, module, name, what = owner.get, owner.var, owner.module, owner.name, f"ContextVar {owner.var.name}"
+    elif not isinstance(owner, Values):  # a function with a cache
         get, obj = owner, owner()
         module, name = obj.__module__, name_of(obj)
         what = f"{'type' if type(obj) in closures.NAMED else 'function'} {name}"
@@ -187,6 +191,8 @@ def fill_value(definitions: Definitions, node: Node) -> None:
     if type(obj) in ATOMS:  # a large one
         node.same = lambda: get()[0] is obj
         return
+    if isinstance(owner, contextvars.Variable) and all(map(is_atom, contextvars.default(owner.var))):
+        return  # nothing of it can change
     body, refs = node.body, list(node.refs)
 
     # A global may be bound anew; other things are seen through a weak reference: their node must not keep them.

@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import io
 import pickle
 import sys
 import typing
 import weakref
 from collections import ChainMap
+from contextvars import ContextVar
 from copyreg import dispatch_table as registered
 from types import CellType, CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import cloudpickle
 
-from beampy.code import classes
+from beampy.code import classes, contextvars
 from beampy.code.manifest import globals_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ ALIAS: Any = getattr(
     typing, "TypeAliasType", None
 )  # since 3.12; it has no weak references, so it is part of what has it
 DEFINED_KINDS = frozenset(
-    {ModuleType, Cached, *NAMED}
+    {ModuleType, ContextVar, Cached, *NAMED}
 )  # besides functions and classes: they are one object wherever used
 _dispatching = vars(functools)["singledispatch"](lambda: None).__code__
 _cloudpickle: Any = cloudpickle.cloudpickle
@@ -95,12 +95,12 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]
                     return function_parts(self, obj)
                 if kind is Cached:
                     return cached_parts(obj)
+                if kind is ContextVar:
+                    return contextvars.parts(obj)
                 return named_parts(obj) if kind in NAMED or kind is ALIAS else class_parts(obj)
             if number is NotImplemented:  # by name
-                if kind is ModuleType:
-                    return importlib.import_module, (obj.__name__,)
                 # Types like NoneType have none, and cloudpickle knows them.
-                return _cloudpickle._class_reduce(obj) if isinstance(obj, type) else NotImplemented
+                return _cloudpickle._class_reduce(obj) if isinstance(obj, type) else contextvars.by_name(obj)
             return refer, (number,)
         return NotImplemented
 

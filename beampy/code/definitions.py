@@ -20,6 +20,7 @@ import pickle
 import sys
 import weakref
 from collections import deque
+from contextvars import ContextVar
 from importlib.util import MAGIC_NUMBER
 from itertools import repeat
 from operator import is_
@@ -27,12 +28,12 @@ from threading import RLock
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from beampy.code import closures, manifest
+from beampy.code import closures, contextvars, manifest
 from beampy.code.alike import Alike
 from beampy.code.captured import ATOMS, Captured, Values, fill_value, is_atom
 from beampy.code.closures import NotPortable
 from beampy.code.methods import Methods
-from beampy.code.named import belongs, look_up, name_of
+from beampy.code.named import belongs, look_up, name_of, place_of
 from beampy.code.origin import here
 from beampy.code.past import Past
 from beampy.code.repair import replaced
@@ -180,6 +181,8 @@ class Definitions:
             return known[1]
         if isinstance(obj, ModuleType):
             return self.module(obj.__name__, obj)
+        if type(obj) is ContextVar:
+            return contextvars.node(self, obj, VALUE)
         module, name = getattr(obj, "__module__", None), name_of(obj)
         if not isinstance(module, str) or not isinstance(name, str):
             return None
@@ -217,7 +220,7 @@ class Definitions:
         """Whether all there is to a value is which one it is, or it has a version of its own."""
         if type(value) is FunctionType:
             return not self.is_value(value)
-        return type(value) in ATOMS or isinstance(value, (type, ModuleType))
+        return type(value) in ATOMS or isinstance(value, (type, ModuleType, ContextVar))
 
     def module(self, name: str, obj: ModuleType | None = None) -> Node | None:
         """The node of a module; None: it is imported there as here."""
@@ -377,10 +380,8 @@ class Definitions:
             else:
                 if node is not None:
                     return node
-                if isinstance(value, ModuleType):
-                    return value.__name__, ""
-                if value.__module__ != "builtins" or look_up("builtins", value.__qualname__) is value:
-                    return value.__module__, name_of(value)
+                if (by_name := place_of(value)) is not None:
+                    return by_name
         together = self.captured.together.get((id(names), name))
         if together is not None:
             return self.keyed(VALUE, id(together), together)

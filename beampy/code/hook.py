@@ -11,12 +11,11 @@ Place: runtime gives each node a NodeCode, and the codec of each connection asks
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
-from types import CellType, FunctionType, ModuleType
+from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from beampy.code import closures, contested
+from beampy.code import closures, contested, contextvars
 from beampy.code.building import Frame, Recipe
 from beampy.code.closures import NotPortable
 from beampy.code.definitions import ATTRIBUTE, CODE, FOREIGN, Inline
@@ -72,11 +71,7 @@ class PeerCode:
                 except Inline:
                     return self.function(obj)
                 if node is None:
-                    return (
-                        NotImplemented
-                        if obj.__class__ is not ModuleType
-                        else (importlib.import_module, (obj.__name__,))
-                    )
+                    return contextvars.by_name(obj)
                 version = node.version
                 if version in self.told:
                     return MADE, (DEFINED, (version,))

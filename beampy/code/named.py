@@ -9,7 +9,7 @@ import sys
 from types import FunctionType
 from typing import Any
 
-from beampy.code import closures
+from beampy.code import closures, contextvars
 
 _SIMPLE = (*closures.NAMED, closures.ALIAS)
 
@@ -35,6 +35,18 @@ def look_up(module: str, name: str) -> Any:
         if there is None:
             return None
     return there
+
+
+def place_of(value: Any) -> tuple[str, str] | None:
+    """Where a definition is found by its name, as (module, name); None: nowhere, like NoneType.
+
+    >>> place_of(dict), place_of(type(None)), place_of(sys)
+    (('builtins', 'dict'), None, ('sys', ''))
+    """
+    place = contextvars.where(value)
+    if place is None and (value.__module__ != "builtins" or look_up("builtins", value.__qualname__) is value):
+        place = value.__module__, name_of(value)
+    return place
 
 
 def belongs(part: Any, cls: type) -> bool:

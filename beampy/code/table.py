@@ -12,10 +12,9 @@ import pickle
 import sys
 from collections import OrderedDict
 from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from beampy.code import manifest
+from beampy.code import contextvars, manifest
 from beampy.code.building import Builder, Frame, Recipe
 from beampy.code.definitions import ATTRIBUTE, CODE, FOREIGN, FRAME, Definitions
 from beampy.code.origin import here
@@ -128,10 +127,9 @@ class Table:
 
     def shipped(self, obj: Any) -> Node | None:
         """The definition of something in a module that another process has sent."""
-        module = obj.__name__ if isinstance(obj, ModuleType) else getattr(obj, "__module__", None)
+        module, name = contextvars.where(obj) or (getattr(obj, "__module__", None), getattr(obj, "__qualname__", ""))
         if not isinstance(module, str) or (known := spaces().shipped(module)) is None:
             return None
-        name = "" if isinstance(obj, ModuleType) else obj.__qualname__
         if name and not _is_there(module, name, obj):
             return None
         recipe = Recipe(ATTRIBUTE, (known.origin, known.module, known.version, name, known.digest), b"", [])
@@ -139,7 +137,8 @@ class Table:
         version = manifest.versions({0: (own, [])})[0]
         if version not in self.recipes:
             self.put(version, pickle.dumps(tuple(recipe), 5))
-            self.builder.built.add(version, obj, None)
+            box = contextvars.boxed(obj)
+            self.builder.built.add(version, box, None if box is obj else (known.origin, module, name))
         return self.fixed(version)
 
 
