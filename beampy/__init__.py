@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from beampy.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from beampy import code as code
     from beampy import errors as errors
@@ -98,6 +100,11 @@ if TYPE_CHECKING:
     from beampy.otp.task_supervisor import TaskSupervisor as TaskSupervisor
     from beampy.otp.typed import call as call
     from beampy.otp.typed import cast as cast
+    from beampy.pool import scaling as scaling
+    from beampy.pool.backends.local import LocalBackend as LocalBackend
+    from beampy.pool.pool import Pool as Pool
+    from beampy.pool.progress import log as log
+    from beampy.pool.progress import track as track
     from beampy.runtime import Node as Node
     from beampy.runtime import run as run
     from beampy.runtime import start as start
@@ -131,6 +138,9 @@ _HOMES = {
     "beampy.otp.task": "Task callers",
     "beampy.otp.task_supervisor": "TaskSupervisor",
     "beampy.otp.typed": "call cast",
+    "beampy.pool.backends.local": "LocalBackend",
+    "beampy.pool.pool": "Pool",
+    "beampy.pool.progress": "log track",
     "beampy.runtime": "Node run start",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -140,11 +150,11 @@ _MODULES = {
     "errors": "beampy.errors",
     "global_names": "beampy.otp.global_names",
     "groups": "beampy.otp.groups",
+    "scaling": "beampy.pool.scaling",
     "statem": "beampy.otp.statem",
 }
 
 __all__ = sorted([*_NAMES, *_MODULES])
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -68,6 +68,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         return sub
 
     _start(command)
+    _runner(command)
     _look(command)
     _run_there(command)
     options = parser.parse_args(argv)
@@ -130,6 +131,21 @@ def _start(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="packages that are missing here: none, from the node that has them, or installed (default: pure)",
     )
     sub.add_argument("--log-level", choices=LEVELS, default="info", help="what is logged to stderr (default: info)")
+
+
+def _runner(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = command(
+        "runner",
+        "runner",
+        "be a runner of a pool, as its spec says",
+        "The spec is text that a pool makes for each machine. It\n"
+        "is secret, so it comes in the variable BEAMPY_RUNNER or in a file. It ends when the pool says so, with\n"
+        "exit code 0; 3: no pool took it; 4: its pool refused it; 5: it has lost its pool.",
+        "  beampy runner\n  beampy runner --spec-file /run/secrets/runner",
+        node=False,
+        json=False,
+    )
+    sub.add_argument("--spec-file", metavar="FILE", help="read the spec from there (default: BEAMPY_RUNNER)")
 
 
 def _look(command: Callable[..., argparse.ArgumentParser]) -> None:

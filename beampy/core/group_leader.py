@@ -12,7 +12,7 @@ Bounds: a call may write `RATE` characters a second, with as much at once; what 
 room for a quarter of it again, and counted in one line. Text waits for its newline, or `PARTIAL` seconds, and goes in
 pieces of at most `PIECE` characters.
 
-How text and records get into a Channel is otp/output.py's.
+How text and records get into a Channel is otp/output.py's; how reports of progress do is pool/progress.py's.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from weakref import WeakKeyDictionary
 from beampy.core.unread import Unread
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Sequence
+
     from beampy.core.ids import Ref
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
@@ -54,13 +57,38 @@ class Record(NamedTuple):
     fields: dict[str, Any]
 
 
-class Channel:
-    """The way of one call's output to its group leader. Any thread may write; `flush` is the node's own thread's."""
+class Report(NamedTuple):
+    """How far code has come, and what it measures: all that is new since its last report. A console does not show it.
 
-    __slots__ = ("_allowance", "_at", "_dropped", "_dropping", "_lock", "_pending", "_process", "_waits", "dest")
+    `bars`: (label, done, total or None, whether it has ended). `curves`: (name, points), a point is (step, value).
+    """
+
+    bars: tuple[tuple[str, int, int | None, bool], ...]
+    curves: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
+
+
+class Channel:
+    """The way of one call's output to its group leader. Any thread may write; `flush` is the node's own thread's.
+
+    `report`, where there is one, gives a Report to send, or None, each time that others than the channel flush it.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_at",
+        "_dropped",
+        "_dropping",
+        "_lock",
+        "_pending",
+        "_process",
+        "_waits",
+        "dest",
+        "report",
+    )
 
     def __init__(self, process: Process, dest: Ref) -> None:
         self.dest = dest
+        self.report: Callable[[], Report | None] | None = None
         self._process = process  # whose messages they are: so they and its answer keep their order
         self._lock = Lock()
         self._pending: list[Text | Record] = []
@@ -79,10 +107,14 @@ class Channel:
         """Take a log record."""
         self._take(RECORD_COST + len(fields["msg"]), Record(fields), 2)
 
+    @property
+    def loop(self) -> AbstractEventLoop:
+        """The loop of its node."""
+        return self._process.node.loop
+
     def _take(self, cost: int, item: Text | Record, urgency: int) -> None:
-        loop = self._process.node.loop
         with self._lock:
-            now = loop.time()
+            now = self._process.node.loop.time()
             self._allowance = min(RATE, self._allowance + (now - self._at) * RATE)
             self._at = now
             if self._dropping and self._allowance >= RATE / 4:
@@ -102,18 +134,21 @@ class Channel:
             if self._waits >= urgency:
                 return
             self._waits = urgency
+        self.soon(self._later if urgency == 1 else self._flush_output)
+
+    def soon(self, fn: Callable[[], object]) -> None:
+        """Call `fn` on the node's own thread. Where the node has stopped, nothing happens."""
+        node = self._process.node
         try:
-            if get_ident() != self._process.node.thread:
-                loop.call_soon_threadsafe(self._later if urgency == 1 else self.flush)
-            elif urgency == 1:
-                self._later()
+            if get_ident() != node.thread:
+                node.loop.call_soon_threadsafe(fn)
             else:
-                loop.call_soon(self.flush)
+                node.loop.call_soon(fn)
         except RuntimeError:  # the loop is closed, and the node with it: nobody hears
             return
 
     def _later(self) -> None:
-        self._process.node.loop.call_later(PARTIAL, self.flush)
+        self._process.node.loop.call_later(PARTIAL, self._flush_output)
 
     def _tell_dropped(self) -> None:
         if not self._dropped:
@@ -122,16 +157,23 @@ class Channel:
         self._dropped = 0
 
     def flush(self) -> None:
-        """Send all that was taken."""
+        """Send all that was taken, and what there is to report."""
+        self._flush_output()
+        if self.report is not None and (report := self.report()) is not None:
+            self._send([report])
+
+    def _flush_output(self) -> None:
         with self._lock:
             self._waits = 0
             self._tell_dropped()
             pending, self._pending = self._pending, []
-        if not pending:
-            return
+        if pending:
+            self._send(_pieces(pending))
+
+    def _send(self, messages: Sequence[Text | Record | Report]) -> None:
         node = self._process.node
         try:
-            for message in _pieces(pending):
+            for message in messages:
                 node.route_message(self._process, self.dest, message)
         except Exception as error:  # the node of the leader reads too slowly, or this one is closed
             log.debug("output was lost: %s", error)
@@ -177,7 +219,7 @@ class Console:
         token = leader.set(None)  # who delivers may have a leader, and this is the end of the way
         try:
             if message.__class__ is Unread:
-                message = message.now()
+                message = message.at_once() if message.plain else message.now()  # a long record is read here too
             if message.__class__ is Text:
                 stream = sys.stdout if message.stream == STDOUT else sys.stderr
                 stream.write(message.text)

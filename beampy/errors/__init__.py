@@ -1,5 +1,5 @@
 """Every error beampy raises, in one place: `local` has those of one node, `nodes` those of many,
-`code` those of code that travels.
+`code` those of code that travels, `pool` those of pools.
 
     BeampyError
     ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
@@ -41,6 +41,12 @@
     ├ OriginLost                         code whose origin is gone; also ImportError
     ├ MissingPackage                     an installed package that is not there; also ModuleNotFoundError
     ├ VersionSkew                        two nodes differ in a version, and here it matters
+    ├ PoolError                          a pool could not do what it was asked:
+    │  ├ PoolClosed                        it is not started, or stopped
+    │  ├ PoolSaturated                     too many calls wait already
+    │  ├ PoolTimeout                       queue, boot and run took too long; also CallTimeout
+    │  ├ BootFailed                        no machine came up
+    │  └ RunnerLost                        the machine of a call is gone
     ├ RemoteError                        an exception of another process, kept as text
     └ InternalError                      a broken invariant of ours: please report it
 
@@ -103,6 +109,7 @@ from beampy.errors.nodes import (
     UnknownNode,
     VersionMismatch,
 )
+from beampy.errors.pool import BootFailed, PoolClosed, PoolError, PoolSaturated, PoolTimeout, RunnerLost
 from beampy.errors.root import BeampyError
 
 __all__ = [
@@ -116,6 +123,7 @@ __all__ = [
     "BadReturn",
     "BadSpec",
     "BeampyError",
+    "BootFailed",
     "CallFailed",
     "CallKilled",
     "CallTimeout",
@@ -142,11 +150,16 @@ __all__ = [
     "NotTaskOwner",
     "OriginLost",
     "PeerBusy",
+    "PoolClosed",
+    "PoolError",
+    "PoolSaturated",
+    "PoolTimeout",
     "ProcessExit",
     "ReceiveTimeout",
     "RemoteError",
     "RemoteProtocolError",
     "RemoteTraceback",
+    "RunnerLost",
     "ServerExited",
     "StartFailed",
     "StartIgnored",

@@ -38,15 +38,18 @@ class CodeService:
 
     async def look(self) -> dict[str, Any]:
         """See what there is here. Options for `join`: the code, and the words that the handshake compares."""
-        self.code.environment = await asyncio.to_thread(environment)
+        # What has been prepared takes less time than a thread to start.
+        self.code.environment = environment() if _prepared else await asyncio.to_thread(environment)
         return {"code": self.code, "features": frozenset({FEATURE, self.code.environment})}
 
     def connect(self, peers: Peers) -> None:
         """Answer those who ask on a socket of their own, and let threads ask that way."""
         peers.purposes.register(PURPOSE, code_answers(Offer(), self.executor))
         self.code.blocking = lambda peer: _line(peers, peer)
-        # So the first to ask for many modules does not wait until each has been read.
-        self.executor.submit(here().look_ahead)
+        if not _prepared:
+            # So the first to ask for many modules does not wait until each has been read. A fork has its code from
+            # others, and is asked for little.
+            self.executor.submit(here().look_ahead)
 
     async def close(self) -> None:
         """The node has stopped. What it fetched is on disk then, for the next one."""
@@ -63,8 +66,22 @@ def _line(peers: Peers, peer: str) -> tuple[SocketSource, Callable[[float], None
     return SocketSource(peer, way), way.look_up
 
 
+_prepared = False  # whether this process, or the one that it was forked from, called `prepare`
+
+
+def prepare() -> None:
+    """Find out what each node finds out at its start, for the processes that will be forked from this one.
+
+    They know it then, and look only at what has changed since.
+    """
+    global _prepared
+    environment()
+    _prepared = True
+
+
 def environment() -> str:
     """One word for this Python and all that is installed for it: nodes with the same word have nothing to compare."""
-    here().witness_start()
+    if not _prepared:  # in a fork, what was imported before it is watched already: a look would copy its memory
+        here().witness_start()
     parts: list[Any] = [sorted(deps.profile().items()), sorted(deps.packages().items())]
     return f"env_{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"

@@ -133,6 +133,7 @@ def test_the_tour():
     assert re.search(r"the monitor +│ Down\(reason='noconnection'\)", tour.said)
     assert re.search(r"monitor_nodes +│ NodeDown\(reason='(connection_closed|disconnect|lost_connection)'\)", tour.said)
     assert "nodes() here: ['left@localhost']" in tour.said
+    assert "60 files = 60 summaries + 0 named failures" in tour.said
     assert "killed\n" not in tour.said
 
 

@@ -32,6 +32,7 @@ SAMPLES: list[BaseException] = [
     errors.NotTaskOwner("await", "<Task 3>", None),
     errors.NotLocal("is_alive", PID),
     errors.BadFunction("spawn", "a str"),
+    errors.BadFunction("pool.call", "a str", "a function"),
     errors.BadName("process", "", "a non-empty string"),
     errors.BadPattern(5),
     errors.BadDestination(("a", "b", "c")),
@@ -53,6 +54,16 @@ SAMPLES: list[BaseException] = [
     errors.AlreadyStarted("Counter", PID),
     errors.StartTimeout("Counter", 2.0),
     errors.StartIgnored("Counter"),
+    errors.PoolError("no pool does that"),
+    errors.PoolClosed("p"),
+    errors.PoolClosed("p", "its node stops"),
+    errors.PoolSaturated("p", 7, 5),
+    errors.PoolTimeout("m.f", 2.5, "running", "on p-1@h"),
+    errors.PoolTimeout("m.f", 2.5, "queued"),
+    errors.BootFailed("p", "no machine came"),
+    errors.BootFailed("p", "no machine came", 3, "a log\nof two lines"),
+    errors.RunnerLost("p-1@h", "it was ended by SIGKILL", -9, True, 2),
+    errors.RunnerLost("p-1@h", "its connection is gone"),
     errors.Exited(PID, ("shutdown", "idle")),
     *(errors.ChildError(why, "worker")
       for why in ("not_found", "running", "restarting", "already_present", "max_children", "something new")),
@@ -108,7 +119,7 @@ def test_its_message_is_for_people(error: BaseException) -> None:
     assert len(text) >= 10
     assert text != str(error.args)
     assert "None" not in text
-    if isinstance(error, errors.BeampyError):
+    if isinstance(error, errors.BeampyError) and not getattr(error, "log", ""):
         assert "\n" not in text
 
 
@@ -120,6 +131,7 @@ def test_its_message_names_its_fields(error: BaseException) -> None:
         errors.StartIgnored: {"reason"}, errors.RemoteError: {"traceback"}, errors.AlreadyStarted: {"reason"},
         errors.StartTimeout: {"reason"}, errors.CallTimeout: {"reason"}, errors.TaskTimeout: {"reason"},
         errors.AlreadyRegistered: {"name"}, errors.ChildError: {"why"}, errors.RemoteTraceback: {"text"},
+        errors.BootFailed: {"attempts"}, errors.RunnerLost: {"status", "oom", "attempts"},
     }  # fmt: skip
     for field, value in vars(error).items():
         if value is not None and field not in hidden.get(type(error), ()):
@@ -190,7 +202,7 @@ def test_catching_by_the_root(error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("parent", "names"),
     [
-        (TimeoutError, "ReceiveTimeout CallTimeout TaskTimeout StartTimeout"),
+        (TimeoutError, "ReceiveTimeout CallTimeout TaskTimeout StartTimeout PoolTimeout"),
         (TypeError, "BadFunction BadPattern BadDestination BadRef BadReturn EncodeError"),
         (ValueError, "BadName BadSpec NameTaken AlreadyRegistered NotLocal RemoteProtocolError"),
         (
@@ -256,8 +268,11 @@ def test_the_drawing_tells_where_it_hangs(name: str) -> None:
         assert ours == []
         assert not parents
     else:
-        assert len(ours) == 1
         assert ours[0] in parents
+        [described] = [line for line in (errors.__doc__ or "").splitlines() if re.match(rf"[ │├└]*{name}\b", line)] or [
+            ""
+        ]
+        assert all(f"also {other}" in described for other in ours[1:])
 
 
 @pytest.mark.parametrize("name", CLASSES)

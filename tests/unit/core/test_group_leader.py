@@ -12,7 +12,19 @@ import pytest
 import beampy as bp
 from beampy import api
 from beampy.core import group_leader
-from beampy.core.group_leader import PIECE, RATE, STDERR, STDOUT, Channel, Record, Text, console, leader, leader_for
+from beampy.core.group_leader import (
+    PIECE,
+    RATE,
+    STDERR,
+    STDOUT,
+    Channel,
+    Record,
+    Report,
+    Text,
+    console,
+    leader,
+    leader_for,
+)
 from beampy.core.unread import Unread
 from beampy.testing import harness
 from tests.unit.otp.tidy import process
@@ -190,6 +202,28 @@ async def test_threads_write_too_and_what_each_writes_is_in_order():
         text = recorder.text().replace("-end", "\n")
         lines = [line for line in text.splitlines() if line.startswith(name) and line[1:].isdigit()]
         assert lines == [f"{name}{n}" for n in range(50)]
+
+
+@process
+async def test_a_report_goes_with_the_flush_of_others_and_behind_the_output():
+    channel, recorder = recorded()
+    reports = [Report((("x", 1, 2, False),), ()), None]
+    channel.report = lambda: reports.pop(0)
+    channel.write(STDOUT, "text\n")
+    await until(lambda: recorder.got)
+    assert recorder.got == [Text(STDOUT, "text\n")]
+    channel.write(STDOUT, "more\n")
+    channel.flush()
+    assert recorder.got[1:] == [Text(STDOUT, "more\n"), Report((("x", 1, 2, False),), ())]
+    channel.flush()
+    assert len(recorder.got) == 3
+    assert reports == []
+
+
+@process
+async def test_a_console_does_not_show_reports(capsys):
+    send_to_console(Report((("x", 1, 2, False),), ()))
+    assert capsys.readouterr() == ("", "")
 
 
 async def test_output_after_the_end_of_the_node_harms_nobody():
