@@ -32,4 +32,10 @@ HOT_PATHS = (
     "remote_names",
     "code",
     "code_modules",
+    "pool_call",
+    "pool_tasks",
+    "pool_boot",
+    "pool_idle",
+    "pool_cpu",
+    "pool_stream",
 )

@@ -71,6 +71,21 @@ CODE_GOALS = (
     Goal("code_modules.200.cached", at_most=2.0, beside="code_modules.200.disk"),
     Goal("code_modules.gap.p99", at_most=20),
 )
+_POOLS = ("executor", "loky", "ray", "dask")
+POOL_GOALS = (
+    # As the system places the processes, and with a core for each, where it cannot help the one and not the other.
+    Goal("pool_call.p50", at_least=2.0, peer="executor"),
+    Goal("pool_call.apart.p50", at_least=2.0, peer="executor"),
+    *(Goal("pool_call.p50", at_least=3.0, peer=peer) for peer in ("dask", "ray", "ipyparallel")),
+    *(Goal("pool_tasks", at_least=3.0, peer=peer) for peer in _POOLS),
+    Goal("pool_tasks", at_least=1.0, peer="aiomultiprocess"),
+    Goal("pool_boot.one", at_most=60),
+    Goal("pool_boot.ten", at_most=200),
+    Goal("pool_boot.nothing", at_most=500),
+    Goal("pool_idle.rss", at_most=90),
+    Goal("pool_idle.pss", at_most=50),
+    Goal("pool_idle.cpu", at_most=0.5),
+)
 GOALS = (
     Goal("pingpong", at_least=3.0, peer="queue-uvloop"),
     Goal("pingpong", at_least=1 / 3, peer="erlang"),
@@ -92,6 +107,7 @@ GOALS = (
     Goal("whereis", at_least=3_000_000),
     *REMOTE_GOALS,
     *CODE_GOALS,
+    *POOL_GOALS,
 )
 
 

@@ -1,13 +1,14 @@
 """Between two nodes, calls: of a Server there, and of a function there; how long one takes, and how many a second.
 
 "remote_call.server" is bp.call of a Server, "remote_call.function" bp.remote_call of an async function that returns at
-once; "remote_call.pingpong" is a bare round trip. The three take turns, on two cores, so that they can be compared;
+once, "remote_call.sync" of one that is not async, which runs in a thread there; "remote_call.pingpong" is a bare round
+trip. The four take turns, on two cores, so that they can be compared;
 "remote_call.one_core" is the Server's on one core, the CPU time of both sides (see `remote`). Of the peers, those with
 one other process (pool, rpyc, pyro5) are placed alike. "remote_call.spawn" is from bp.spawn on the other node to the
 new process's first message.
 
 "pipelined" has a hundred calls in flight from as many processes; "pipelined.one" is one process that sends five hundred
-and then awaits them, "pipelined.function" the same of a function.
+and then awaits them, "pipelined.function" and "pipelined.sync" the same of functions.
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ async def serve(parent: bp.Pid) -> None:
 
 async def nothing() -> None:
     """On the other node: returns at once."""
+
+
+def nothing_sync() -> None:
+    """The same as a function that is not async."""
 
 
 async def greet(parent: bp.Pid) -> None:
@@ -99,6 +104,9 @@ async def remote_call(n: int, other: Other) -> Figures:
     def function() -> Awaitable[Any]:
         return bp.remote_call(node, nothing)
 
+    def sync() -> Awaitable[Any]:
+        return bp.remote_call(node, nothing_sync)
+
     async def spawn() -> None:
         await bp.spawn(greet, bp.self(), node=node)
         await bp.receive("here".__eq__)
@@ -106,12 +114,14 @@ async def remote_call(n: int, other: Other) -> Figures:
     bare: list[float] = []
     calls: list[float] = []
     functions: list[float] = []
+    syncs: list[float] = []
     spawns: list[float] = []
     with placed(other.pid, apart=True):
         for count in turns(n):
             bare += await round_trips(there, count)
             calls += await each_timed(call, count)
             functions += await each_timed(function, count)
+            syncs += await each_timed(sync, count)
             spawns += await each_timed(spawn, max(1, count // 4))
     with placed(other.pid, apart=False):
         close = await each_timed(call, n)
@@ -122,10 +132,13 @@ async def remote_call(n: int, other: Other) -> Figures:
         "remote_call.one_core": percentile_us(close, 0.5),
         "remote_call.function": percentile_us(functions, 0.5),
         "remote_call.function.p99": percentile_us(functions, 0.99),
+        "remote_call.sync": percentile_us(syncs, 0.5),
+        "remote_call.sync.p99": percentile_us(syncs, 0.99),
         "remote_call.spawn": percentile_us(spawns, 0.5),
         "remote_call.pipelined": await many_callers(server, n * 10),
         "remote_call.pipelined.one": await one_caller(call, n * 10),
         "remote_call.pipelined.function": await one_caller(function, n * 4),
+        "remote_call.pipelined.sync": await one_caller(sync, n * 4),
     }
 
 
@@ -144,10 +157,13 @@ CASES = (
             _microseconds("one_core"),
             _microseconds("function"),
             _microseconds("function.p99"),
+            _microseconds("sync"),
+            _microseconds("sync.p99"),
             _microseconds("spawn"),
             Figure("remote_call.pipelined", "calls/s"),
             Figure("remote_call.pipelined.one", "calls/s"),
             Figure("remote_call.pipelined.function", "calls/s"),
+            Figure("remote_call.pipelined.sync", "calls/s"),
         ),
         size=4_000,
         smoke=40,

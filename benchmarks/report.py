@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OURS = "beampy"
-REMOTE = ("remote", "code_")  # the cases of two nodes begin with these
+KINDS = ("remote code_", "pool_")  # what the cases of a table of their own begin with: two nodes, pools
 HEADER = """\
 # Results
 
@@ -131,15 +131,17 @@ def _about(data: dict[str, Any]) -> list[str]:
 
 
 def _medians(data: dict[str, Any]) -> list[list[list[str]]]:
-    """The tables of medians: of one node, and of two; each with the subjects that have a figure in it."""
+    """The tables of medians: of one node, of two, of pools; each with the subjects that have a figure in it."""
     hardest: dict[str, Verdict] = {}
     for verdict in verdicts(data):
         known = hardest.get(verdict.goal.figure)
         if known is None or _rank(verdict) < _rank(known):
             hardest[verdict.goal.figure] = verdict
-    remote = [row for row in data["figures"] if row["case"].startswith(REMOTE)]
-    local = [row for row in data["figures"] if not row["case"].startswith(REMOTE)]
-    return [_medians_of(rows, _present(data), hardest) for rows in (local, remote) if rows]
+    groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in ("", *KINDS)}
+    for row in data["figures"]:
+        kind = next((kind for kind in KINDS if row["case"].startswith(tuple(kind.split()))), "")
+        groups[kind].append(row)
+    return [_medians_of(rows, _present(data), hardest) for rows in groups.values() if rows]
 
 
 def _medians_of(figures: list[dict[str, Any]], present: list[str], hardest: dict[str, Verdict]) -> list[list[str]]:

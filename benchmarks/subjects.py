@@ -57,6 +57,14 @@ class Subject:
         return all(map(importlib.util.find_spec, self.modules)) and all(map(shutil.which, self.programs))
 
 
+def environment() -> dict[str, str]:
+    """Of a subject: it finds this tree, and keeps the bytecode that it has compiled, as what is installed does."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
+
+
 def _python(module: str, variant: str = "") -> Callable[[Path], list[str]]:
     def command(_: Path) -> list[str]:
         return [sys.executable, "-m", "benchmarks.worker", module, variant]
@@ -145,7 +153,21 @@ PEERS = (
         share=0.1,
     ),
     Subject("xoscar", "xoscar", _python(f"{_VERSUS}.on_xoscar"), modules=("xoscar",), share=0.05),
-    Subject("pool", "ProcessPoolExecutor", _python(f"{_VERSUS}.on_pool"), share=0.5),
+    Subject("pool", "ProcessPoolExecutor by spawn", _python(f"{_VERSUS}.on_pool"), share=0.5),
+    Subject("executor", "ProcessPoolExecutor by fork", _python(f"{_VERSUS}.on_executor", "fork"), share=0.5),
+    Subject(
+        "executor-forkserver",
+        "ProcessPoolExecutor by fork server",
+        _python(f"{_VERSUS}.on_executor", "forkserver"),
+    ),
+    Subject("loky", "loky", _python(f"{_VERSUS}.on_loky"), modules=("loky",), share=0.5),
+    Subject(
+        "aiomultiprocess",
+        "aiomultiprocess",
+        _python(f"{_VERSUS}.on_aiomultiprocess"),
+        modules=("aiomultiprocess",),
+    ),
+    Subject("ipyparallel", "ipyparallel", _python(f"{_VERSUS}.on_ipyparallel"), modules=("ipyparallel",), share=0.02),
     Subject("rpyc", "RPyC", _python(f"{_VERSUS}.on_rpyc"), modules=("rpyc",), share=0.5),
     Subject("pyro5", "Pyro5 with msgpack", _python(f"{_VERSUS}.on_pyro5"), modules=("Pyro5",), share=0.5),
     Subject(
@@ -185,14 +207,13 @@ class Worker:
 
     def start(self) -> None:
         """Start the process and wait until it says that it is ready."""
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 self.subject.command(self._scratch),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env=environment(),
                 cwd=self._scratch,
             )
         try:

@@ -74,7 +74,7 @@ def _on_two(body: Body, carrier: str, variant: str, size: int) -> Figures:
 
 def _on_asyncio(body: Body, size: int) -> Figures:
     async def under_node() -> Figures:
-        async with bp.Node("bench@127.0.0.1") as node:
+        async with bp.Node() as node:
             figures: Figures = await node.run(body, size)
             return figures
 

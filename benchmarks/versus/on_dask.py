@@ -1,4 +1,7 @@
-"""dask.distributed: an actor and a task on one worker process; the scheduler is a process too, as it is by default."""
+"""dask.distributed: an actor and a task on one worker process; the scheduler is a process too, as it is by default.
+
+In the `pool_*` cases each worker has one thread, so that what keeps a core busy has one to itself.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import logging
 import shutil
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,14 +19,30 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.code_modules import COUNTS, beside, new_package
 from benchmarks.versus.beside import in_flight, one_by_one
 from benchmarks.versus.code_calls import code_calls as code_figures
+from benchmarks.versus.pools import Pool, pool_workloads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from benchmarks.case import Figures, Workloads
 
 distributed: Any = importlib.import_module("distributed")
+
+PROGRAM = """
+import logging
+import distributed
+
+if __name__ == "__main__":
+    options = {"n_workers": n, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(silence_logs=logging.ERROR, **options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        for future in [client.submit(together, folder, n, pure=False) for _ in range(n)]:
+            future.result()
+        ready()
+"""
 
 
 class Same:
@@ -37,9 +57,9 @@ def nothing() -> None:
 
 
 @contextmanager
-def started() -> Iterator[Any]:
+def started(workers: int = 1) -> Iterator[Any]:
     """A client of a new cluster."""
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with (
         distributed.LocalCluster(silence_logs=logging.ERROR, **options) as cluster,
         distributed.Client(cluster) as client,
@@ -87,8 +107,35 @@ def remote_call(n: int) -> Figures:
         }
 
 
+@contextmanager
+def opened(workers: int) -> Iterator[Pool]:
+    with started(workers) as client:
+
+        def map_(fn: Callable[..., Any], items: Iterable[Any], _: int) -> Iterable[Any]:
+            found: Iterable[Any] = client.gather(client.map(fn, items, pure=False))
+            return found
+
+        def unordered(fn: Callable[..., Any], items: Iterable[Any]) -> Iterable[Any]:
+            futures = client.map(fn, items, pure=False)
+            return (result for _, result in distributed.as_completed(futures, with_results=True))
+
+        yield Pool(
+            declare=lambda fn: partial(client.submit, fn, pure=False),
+            result=lambda future: future.result(),
+            map=map_,
+            unordered=unordered,
+            chunks=False,
+            placed=False,
+        )
+
+
 def workloads(_: str) -> Workloads:
-    return {"remote_call": remote_call, "code_calls": code_calls, "code_modules": code_modules}
+    return {
+        "remote_call": remote_call,
+        "code_calls": code_calls,
+        "code_modules": code_modules,
+        **pool_workloads(opened, PROGRAM),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.case import per_second
+from benchmarks.pool_work import numbers
 from benchmarks.versus.beside import in_flight, one_by_one
 from benchmarks.versus.code_calls import code_calls as code_figures
+from benchmarks.versus.pools import Pool, pool_workloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,6 +20,16 @@ if TYPE_CHECKING:
     from benchmarks.case import Figures, Workloads
 
 ray: Any = importlib.import_module("ray")
+
+PROGRAM = """
+import ray
+
+ray.init(num_cpus=n, include_dashboard=False, log_to_driver=False, logging_level="error")
+task = ray.remote(together)
+ray.get([task.remote(folder, n) for _ in range(n)])
+ready()
+ray.shutdown()
+"""
 
 
 class Same:
@@ -30,8 +44,8 @@ def nothing() -> None:
 
 
 @contextmanager
-def started() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+def started(workers: int = 2) -> Iterator[None]:
+    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         yield
     finally:
@@ -58,8 +72,33 @@ def remote_call(n: int) -> Figures:
         }
 
 
+@contextmanager
+def opened(workers: int) -> Iterator[Pool]:
+    """Tasks, each in a worker process that is used again."""
+    with started(workers):
+        yield Pool(declare=lambda fn: ray.remote(fn).remote, result=ray.get, placed=False)
+
+
+def pool_stream(n: int) -> Figures:
+    with started(1):
+        stream = ray.remote(numbers).remote
+
+        def rate(n: int) -> float:
+            began = perf_counter()
+            assert sum([ray.get(item) for item in stream(n)]) == sum(range(n))
+            return per_second(n, began)
+
+        rate(max(1, n // 10))
+        return {"pool_stream": rate(n)}
+
+
 def workloads(_: str) -> Workloads:
-    return {"remote_call": remote_call, "code_calls": code_calls}
+    return {
+        "remote_call": remote_call,
+        "code_calls": code_calls,
+        "pool_stream": pool_stream,
+        **pool_workloads(opened, PROGRAM),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -92,10 +92,14 @@ def test_guest(peer: str) -> None:
         ("remote_mixed", ("beampy-tcp", "erlang-1")),
         ("remote_connect", ("beampy-tls",)),
         ("code", ("cloudpickle",)),
+        ("pool_call", ("executor", "loky", "aiomultiprocess")),
+        ("pool_tasks", ("executor", "loky", "aiomultiprocess")),
+        ("pool_boot", ("executor", "executor-forkserver")),
+        ("pool_cpu", ("executor", "loky")),
     ],
 )
 def test_between_processes(module: str, peers: tuple[str, ...]) -> None:
-    """Every subject that can has figures. (dask and ray take longer to start than a test may.)"""
+    """Every subject that can has figures. (dask, ray and ipyparallel take longer to start than a test may.)"""
     record = smoke(module, "--peers", ",".join(peers))
     (case,) = record["cases"]
     assert case["failures"] == {}
@@ -111,21 +115,23 @@ def test_a_goal_names_subjects() -> None:
     assert {goal.subject for goal in GOALS} | {goal.peer for goal in GOALS} - {None} <= named
 
 
-def test_two_tables() -> None:
-    """What takes two nodes has a table of its own, with the subjects that have a figure in it."""
+def test_tables() -> None:
+    """What takes two nodes has a table of its own, and so have pools; each with the subjects that are in it."""
     rows = {
         "spawn": {"runs": {"beampy": [1.0], "queue-uvloop": [2.0]}},
         "remote": {"runs": {"beampy": [3.0], "echo-unix": [2.0]}},
+        "pool_call": {"runs": {"beampy": [1.0], "executor": [2.0]}},
     }
     data = smoke("oneway")
     data["figures"] = [
         {"figure": name, "case": name, "unit": "µs", "higher": False, **row} for name, row in rows.items()
     ]
-    for name in ("queue-uvloop", "echo-unix"):
+    for name in ("queue-uvloop", "echo-unix", "executor"):
         data["subjects"][name] = {"label": name, "share": 1.0, "status": "measured"}
     heads = [line for line in markdown(data).splitlines() if line.startswith("| workload | unit | beampy")]
-    assert ["queue-uvloop" in head for head in heads] == [True, False]
-    assert ["echo-unix" in head for head in heads] == [False, True]
+    assert ["queue-uvloop" in head for head in heads] == [True, False, False]
+    assert ["echo-unix" in head for head in heads] == [False, True, False]
+    assert ["executor" in head for head in heads] == [False, False, True]
 
 
 def test_a_goal_names_a_figure() -> None:
