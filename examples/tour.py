@@ -11,6 +11,9 @@ killed in the middle.
 
 Third act (tour_code.py): a node that is started in an empty directory runs a package that is made up, and edited, while
 the tour goes on.
+
+Fourth act (tour_pool.py): an elastic pool parses all those files, one of its runners is killed, and none is left when
+there is no more to do.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from rich.live import Live
 from rich.table import Table
 from tour_code import code_everywhere
 from tour_nodes import two_nodes, words_of
+from tour_pool import elastic_pool
 
 import beampy as bp
 
@@ -231,7 +235,12 @@ async def main(limit: int | None) -> None:
     console.print("[bold]4. Code everywhere.[/] A node that has nothing of this, and runs all of it.")
     await code_everywhere(console)
 
-    console.print("[bold]5. Figures of this run.[/]")
+    console.print(
+        f"[bold]5. An elastic pool[/] parses {len(files)} source files; [bold]kill -9[/] of one of its runners."
+    )
+    await elastic_pool(files, console)
+
+    console.print("[bold]6. Figures of this run.[/]")
     table = Table(show_header=False)
     table.add_row("processes started", f"{100_000 / starting:,.0f} /s")
     table.add_row("messages through a chain", f"{100_000 / passing:,.0f} /s")
