@@ -4,7 +4,7 @@
 #
 #   make demo       the tour: examples/tour.py
 #   make test       the quick tests (what is not marked slow)      ARGS="-k name -x"
-#   make test-all   every test
+#   make test-all   every test, with ten minutes of random kills for the pool   BEAMPY_SOAK_SECONDS=20
 #   make check      formatting, lint, types
 #   make format     repair what `make check` says of formatting and lint, where a tool can
 #   make bench      the benchmarks                                 ARGS=--smoke
@@ -40,7 +40,7 @@ test: $(VENV)/.installed-test
 	@$(PY) -m pytest -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.installed-test
-	@$(PY) -m pytest $(ARGS)
+	@BEAMPY_SOAK_SECONDS=$${BEAMPY_SOAK_SECONDS:-600} $(PY) -m pytest $(ARGS)
 
 # One target for each checker, so that `make --keep-going check` hears them all.
 check: check-format check-lint check-mypy check-pyright

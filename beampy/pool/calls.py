@@ -156,7 +156,7 @@ class Calls:
 
         It ends with the process that called, and after the pool's `timeout`. Raises what the function raised, with a
         RemoteTraceback as its cause; RunnerLost, BootFailed, PoolTimeout, PoolSaturated, PoolClosed; EncodeError for
-        what cannot travel; ServerExited where it said exit(reason); CallKilled.
+        what cannot travel; ServerExited and CallKilled where something there ended it, its own exit(reason) too.
 
         >>> await pool.call(resize, image, width=640)
         """

@@ -27,6 +27,8 @@ log = logging.getLogger("beampy.pool")
 
 KNOWN_WITHIN = 2.0  # seconds a backend has to say how a machine ended, while its callers wait
 ASKED = 5.0  # seconds until a question that was not answered is asked again
+CLOSING = 1.0  # seconds for the process of a runner that has ended in order: its node's own time (runner.py)
+LOOK = 0.005  # seconds between two looks for that; nothing tells of it
 SLACK = 1.0  # seconds over its time for a runner to end by itself
 
 
@@ -90,8 +92,8 @@ async def stop(manager: Manager, runner: Runner, seconds: float) -> None:
     manager.tell.retired(runner)
     if hears and runner.pid is not None:
         manager.say(runner.pid, StopRunner(seconds))
-        if seconds > 0:
-            await _until_down(runner, seconds + SLACK)
+        if seconds > 0 and await _until_down(runner, seconds + SLACK):
+            await _until_ended(manager, runner)
     await _bury(manager, runner, RunnerLost(runner.node, "it was told to end"), lost=False)
 
 
@@ -115,15 +117,24 @@ async def _leaves(manager: Manager, runner: Runner, error: RunnerLost) -> None:
     await _bury(manager, runner, error, lost=True)
 
 
-async def _until_down(runner: Runner, seconds: float) -> None:
+async def _until_down(runner: Runner, seconds: float) -> bool:
     runner.gone = asyncio.get_running_loop().create_future()
     try:
         async with asyncio.timeout(seconds):
             await runner.gone
     except TimeoutError:
         log.warning("%s did not end within %g s: it is ended by its backend", runner.label, seconds)
+        return False
     finally:
         runner.gone = None
+    return True
+
+
+async def _until_ended(manager: Manager, runner: Runner) -> None:
+    """Let its process end by itself: it takes its sockets back, which who is killed cannot."""
+    end = manager.clock() + CLOSING
+    while manager.clock() < end and (await _described(manager, runner)).state == "running":  # noqa: ASYNC110
+        await asyncio.sleep(LOOK)
 
 
 def down(manager: Manager, down: Down) -> None:

@@ -89,7 +89,7 @@ def test_it_does_nothing_unless_asked(project) -> None:
             assert not request.config.hook.pytest_asyncio_loop_factories.get_hookimpls()
             assert "uvloop" not in sys.modules
             ours = {name for name in sys.modules if name.startswith("beampy.")}
-            assert ours <= {"beampy.testing", "beampy.testing.plugin", "beampy.errors"}
+            assert ours <= {"beampy.testing", "beampy.testing.plugin", "beampy.errors", "beampy.version"}
             assert not [name for name in request.fixturenames if "beampy" in name]
         """
     )
