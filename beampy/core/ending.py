@@ -42,11 +42,14 @@ from beampy.core.state import DEAD, NOT_WAITING
 from beampy.errors import Exited, ProcessExit
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from beampy.core.extras import Extras
     from beampy.core.process import Process
 
 log = logging.getLogger("beampy.process")
 
+STEPPING = ("beampy.core.scheduler", "beampy.core.process")  # whose frames are at the top of each traceback
 NO_CONTEXT = Context()  # of processes that have ended
 
 ASYNC_GENERATOR_STEPS = ("async_generator_asend", "async_generator_athrow")  # what `async for` awaits
@@ -156,6 +159,8 @@ def raised(process: Process, error: BaseException) -> None:
                 safe_repr(reason),
                 exc_info=error,
             )
+        else:
+            error.__traceback__ = None  # it tells no more than the reason, and its frames may have the process
     elif (left := exit_in(error)) is not None:
         reason, error = left.reason, left
     elif isinstance(error, asyncio.CancelledError):
@@ -163,7 +168,19 @@ def raised(process: Process, error: BaseException) -> None:
     else:
         # In its own context: the error's str(), and what logging adds to a record, are its code and its data.
         reason = process._context.run(_crash, process, error)
+    if isinstance(error, ProcessExit):  # exit(…) is no failure: nobody asks where it was said
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+    else:
+        error.__traceback__ = _from_its_code(error.__traceback__)
     end(process, reason, None, error)
+
+
+def _from_its_code(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without what steps processes: those frames have the process, which has the error, so all that the
+    process had would wait for the gc."""
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_globals["__name__"] in STEPPING:
+        trace = trace.tb_next
+    return trace
 
 
 def exit_in(error: BaseException) -> ProcessExit | None:
@@ -259,6 +276,7 @@ def end(process: Process, reason: Any, value: Any, error: BaseException | None) 
     extras = process._extras
     if extras is not None:
         extras.outcome = (value, error)
+        extras.report_note = None  # a behaviour's: it has the state, which goes now and not with the next gc
         try:
             _release(process, extras)
         except Exception:  # others hear of the end whatever becomes of what the process held

@@ -209,8 +209,14 @@ class Request(Handle[Any]):
             except BaseException:
                 self._seen = True
                 self.cancel()  # whoever waited is gone: the answer would be for nobody
+                del self  # asyncio throws the failure in here: it has this frame in its traceback
                 raise
-        return self._outcome if self._state == ANSWERED else self.result()
+        if self._state == ANSWERED:
+            return self._outcome
+        try:
+            return self.result()
+        finally:
+            del self  # the same: a failure and its traceback are not to keep each other
 
     def result(self, timeout: float | None = None) -> Any:
         self._seen = True
@@ -218,7 +224,10 @@ class Request(Handle[Any]):
         if state == ANSWERED:
             return self._outcome
         if state == FAILED:
-            raise self._outcome
+            try:
+                raise self._outcome
+            finally:
+                del self  # as above
         if state == CANCELLED:
             raise self._make_cancelled_error()
         if timeout is not None or not self._asyncio_future_blocking:

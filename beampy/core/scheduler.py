@@ -34,6 +34,7 @@ TICK_SECONDS = 0.001  # as BEAM's own time slice: 4 000 reductions, about a mill
 CLOCK_EVERY = 32  # steps between two looks at the clock
 SLICE = 100  # messages one process takes before the others get their turn
 TURNS = range(1, SLICE + 1)
+NOTHING: Any = None
 
 CLOSED: Any = object()  # the step of a process that was killed: nothing to resume
 
@@ -170,6 +171,7 @@ class Scheduler:
                     process._wait_for_future(out)
         finally:
             tasks.pop(loop, None)
+            process = value = out = box = NOTHING  # the frames of a failure lead to this one, which keeps nobody's data
             self.steps += TICK_STEPS - left
             # Off first, then look again: a push from elsewhere is seen by one of the two.
             self.armed = False

@@ -10,6 +10,7 @@ Benchmarks: benchmarks/timers.py, benchmarks/call.py.
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from beampy.core.ids import Pid, Ref
@@ -57,7 +58,7 @@ class Bucket(dict[Any, float]):
         finally:
             # Not before: a ring may have added to this very bucket.
             if self:
-                self.handle = self.loop.call_at(next(iter(self.values())), self.fire)
+                self.handle = self.loop.call_at(next(iter(self.values())), self.fire, context=Context())
             elif self.owner.buckets.get(self.seconds) is self:
                 del self.owner.buckets[self.seconds]
 
@@ -82,7 +83,8 @@ class Deadlines:
             bucket = self.buckets[seconds] = Bucket(self, seconds)
         bucket[what] = when = self.loop.time() + seconds
         if bucket.handle is None:
-            bucket.handle = self.loop.call_at(when, bucket.fire)
+            # Not the context of who is first: it would keep his process, and what that raised, as long as the bucket.
+            bucket.handle = self.loop.call_at(when, bucket.fire, context=Context())
         return bucket
 
     def drop(self, seconds: float, what: Rings) -> None:

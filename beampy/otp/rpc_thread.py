@@ -74,6 +74,7 @@ async def in_thread(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
         raise
     except BaseException:
         job.cancel()
+        there.waited._outcome = None  # the failure, whose traceback has frames that have this: not to keep each other
         raise
 
 

@@ -250,7 +250,8 @@ class Loop:
                         if answer.__class__ is CoroutineType:
                             answer = await answer
                     except Exception as error:
-                        self._call_failed(message, bound, error)
+                        if not self._call_failed(message, bound, error):
+                            raise
                     else:
                         if control.watching or answer.__class__ in INSTRUCTIONS:
                             await self._answered(message, answer)
@@ -290,15 +291,14 @@ class Loop:
                 await self._terminate(Crash.of(error))
             raise
 
-    def _call_failed(self, message: Call, bound: Bound | None, error: Exception) -> None:
-        """A callback has raised: the caller is told, and the server goes on only from what was announced."""
+    def _call_failed(self, message: Call, bound: Bound | None, error: Exception) -> bool:
+        """A callback has raised: the caller is told. Whether the server goes on: only from what was announced."""
         if isinstance(error, Stop):
             if error.reply is not ...:
                 self._reply(message, error.reply)
-            raise error
+            return False
         gen.reply_error(message, error)
-        if bound is None or not (isinstance(error, bound.mark.raises) or _did_not_fit(error)):
-            raise error
+        return bound is not None and (isinstance(error, bound.mark.raises) or _did_not_fit(error))
 
     async def _answered(self, message: Call, answer: Any) -> None:
         if isinstance(answer, Stop):

@@ -202,10 +202,12 @@ class SimLoop(StreamMethods, asyncio.BaseEventLoop):
         if self._shuffle_rng is not None and len(ready) > 1:
             self._shuffle(self._shuffle_rng)
         batch = len(ready)
+        handle: Any
         for _ in range(batch):
             handle = ready.popleft()
             if not handle.cancelled():
                 self._run_handle(handle)
+        handle = None  # as asyncio does: a frame in the traceback of what it ran must not keep it
         if self._gc_every:
             self._until_gc -= batch
             if self._until_gc <= 0:
@@ -230,14 +232,13 @@ class SimLoop(StreamMethods, asyncio.BaseEventLoop):
         else:
             fn = getattr(callback, "func", callback)  # a partial has no name of its own
             self.note(getattr(fn, "__qualname__", None) or type(fn).__qualname__)
-        if not self._debug:
-            handle._run()
-            return
-        self._current_handle = handle  # asyncio adds its source to what goes wrong in it
+        callback = owner = fn = None
+        if self._debug:
+            self._current_handle = handle  # asyncio adds its source to what goes wrong in it
         try:
             handle._run()
         finally:
-            self._current_handle = None
+            self._current_handle = handle = None  # see _run_once
 
     def _shuffle(self, rng: random.Random) -> None:
         """Permute the ready steps of tasks; a task has at most one, so none overtakes itself."""

@@ -422,14 +422,17 @@ async def test_an_exiting_process_receives_nothing():
                     seen.append(type(error).__name__)
             bp.send(me, seen)
 
-    for pattern in ((), ("never",)):
-        pid, ref = bp.spawn_monitor(body, *pattern)
-        await harness.expect("ready")
-        await until(lambda pid=pid: bp.process_info(pid).status == "waiting")
+    async def at_once(pid):  # in one step, beside it: from elsewhere it may have the first one before the signal comes
         bp.send(pid, "before")
         bp.send(pid, "and this")
         bp.exit(pid, "die")
         bp.send(pid, "after")
+
+    for pattern in ((), ("never",)):
+        pid, ref = bp.spawn_monitor(body, *pattern)
+        await harness.expect("ready")
+        await until(lambda pid=pid: bp.process_info(pid).status == "waiting")
+        bp.spawn(at_once, pid)
         seen = await harness.expect(list)
         assert "before" not in seen, seen
         assert "and this" not in seen, seen

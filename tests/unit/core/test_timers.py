@@ -44,7 +44,7 @@ class Loop:
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, fn: Any) -> Handle:
+    def call_at(self, when: float, fn: Any, context: Any = None) -> Handle:
         self.made += 1
         handle = Handle(when, fn)
         heapq.heappush(self.heap, (when, self.made, handle))
