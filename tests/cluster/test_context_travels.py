@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.origins import Lab
+from tests.cluster.origins import Lab, Place
 
 pytestmark = [pytest.mark.cluster, pytest.mark.loops("uvloop")]
 
@@ -62,9 +62,15 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
         yield lab
 
 
-async def test_variables_of_cells(lab: Lab) -> None:
-    a = await lab.start("a")
+async def two(lab: Lab, files: dict[str, str] | None = None) -> Place:
+    """The first of two processes, `a`, with these files; `b` has none."""
+    a = await lab.start("a", files)
     await lab.start("b")
+    return a
+
+
+async def test_variables_of_cells(lab: Lab) -> None:
+    a = await two(lab)
     assert await a.run(
         CALL
         + """
@@ -138,8 +144,7 @@ async def test_variables_of_local_modules(lab: Lab) -> None:
 
 
 async def test_a_variable_of_a_class_in_a_module(lab: Lab) -> None:
-    a = await lab.start("a", LIBRARY)
-    await lab.start("b")
+    a = await two(lab, LIBRARY)
     assert await a.run(
         CALL
         + """
@@ -154,8 +159,7 @@ async def test_a_variable_of_a_class_in_a_module(lab: Lab) -> None:
 
 async def test_a_variable_that_is_handed_on(lab: Lab) -> None:
     """A job on b sends work to c, with the variables that came with it."""
-    a = await lab.start("a", LIBRARY)
-    await lab.start("b")
+    a = await two(lab, LIBRARY)
     await lab.start("c")
     assert await a.run(
         CALL
@@ -182,8 +186,7 @@ async def test_a_variable_that_is_handed_on(lab: Lab) -> None:
 
 
 async def test_a_variable_of_a_module_that_was_reloaded(lab: Lab) -> None:
-    a = await lab.start("a", LIBRARY)
-    await lab.start("b")
+    a = await two(lab, LIBRARY)
     await a.run(
         CALL
         + """
@@ -203,8 +206,7 @@ async def test_a_variable_of_a_module_that_was_reloaded(lab: Lab) -> None:
 
 
 async def test_an_installed_module_has_its_own(lab: Lab) -> None:
-    a = await lab.start("a")
-    await lab.start("b")
+    a = await two(lab)
     assert await a.run(
         CALL
         + """
@@ -221,8 +223,7 @@ async def test_an_installed_module_has_its_own(lab: Lab) -> None:
 
 
 async def test_what_cannot_travel_is_named(lab: Lab) -> None:
-    a = await lab.start("a")
-    await lab.start("b")
+    a = await two(lab)
     said = await a.run(
         CALL
         + """
@@ -249,8 +250,7 @@ TRACES = """
 
 @pytest.mark.skipif(not installed("opentelemetry.sdk"), reason="opentelemetry-sdk is not installed")
 async def test_spans_of_a_job_are_children_of_its_callers(lab: Lab) -> None:
-    a = await lab.start("a")
-    await lab.start("b")
+    a = await two(lab)
     found = await a.run(
         CALL
         + TRACES
@@ -283,8 +283,7 @@ async def test_spans_of_a_job_are_children_of_its_callers(lab: Lab) -> None:
 
 @pytest.mark.skipif(not installed("structlog"), reason="structlog is not installed")
 async def test_names_that_structlog_has_bound(lab: Lab) -> None:
-    a = await lab.start("a")
-    await lab.start("b")
+    a = await two(lab)
     assert await a.run(
         CALL
         + """
@@ -306,8 +305,7 @@ async def test_names_that_structlog_has_bound(lab: Lab) -> None:
 
 
 async def test_a_logging_filter_reads_what_was_carried(lab: Lab) -> None:
-    a = await lab.start("a")
-    await lab.start("b")
+    a = await two(lab)
     assert await a.run(
         CALL
         + """

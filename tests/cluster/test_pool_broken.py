@@ -112,9 +112,10 @@ async def test_a_local_backend_whose_stop_was_cancelled_can_be_stopped_again():
     maker: Any = backend._maker
     await maker.ready()
     stopping = asyncio.ensure_future(backend.stop())
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
     stopping.cancel()
     await asyncio.wait({stopping})
+    assert stopping.cancelled()  # in the middle of it
     await backend.stop()
     with pytest.raises(ChildProcessError):
         os.waitpid(maker.pid, os.WNOHANG)  # noqa: ASYNC222  -- it does not wait

@@ -123,7 +123,9 @@ def os_pid() -> int:
     return os.getpid()
 
 
-def blocks_the_interpreter() -> None:
+def blocks_the_interpreter(path: str) -> None:
+    with open(path, "w"):
+        pass
     re.match(r"(a+)+$", "a" * 40 + "b")  # minutes, and the GIL is held all along
 
 
@@ -256,8 +258,10 @@ async def test_what_hangs_is_ended_hard(tmp_path):
     async with home(tmp_path) as there:
         process = there.start(there.spec().to_text())
         hello = await there.next(Hello)
-        running = asyncio.ensure_future(asyncio.wait_for(call(blocks_the_loop), DEADLINE))
+        go = tmp_path / "go"
+        running = asyncio.ensure_future(asyncio.wait_for(call(blocks_the_loop, str(go)), DEADLINE))
         await call(os_pid, number=2)
+        go.touch()
         bp.send(hello.pid, Stop(0.5))
         assert await there.status(process) == 1
         assert "blocks_the_loop" in there.log()  # where it hung
@@ -265,9 +269,10 @@ async def test_what_hangs_is_ended_hard(tmp_path):
             await running
 
 
-async def blocks_the_loop() -> None:
-    await asyncio.sleep(0.1)
-    blocks_the_interpreter()
+async def blocks_the_loop(go: str) -> None:
+    while not os.path.exists(go):  # noqa: ASYNC240
+        await asyncio.sleep(0.005)
+    blocks_the_interpreter(os.devnull)
 
 
 PARENT_PROGRAM = """
@@ -390,8 +395,12 @@ async def test_slots_are_processes_of_their_own(tmp_path):
             assert await call(os_pid, node=name) == pids[name]
             assert (await call(environment, node=name))["OMP_NUM_THREADS"] == str(max(1, hello.about["cpus"] // 2))
         assert await call(os_pid) == process.pid
-        stuck = asyncio.ensure_future(asyncio.wait_for(call(blocks_the_interpreter, node=names[0]), DEADLINE))
-        await asyncio.sleep(0.2)
+        begun = tmp_path / "begun"
+        blocking = call(blocks_the_interpreter, str(begun), node=names[0])
+        stuck = asyncio.ensure_future(asyncio.wait_for(blocking, DEADLINE))
+        async with asyncio.timeout(DEADLINE):
+            while not begun.exists():
+                await asyncio.sleep(0.005)
         bp.send(hello.pid, Kill(names[0], 0.2))
         ended = await there.next(Ended)
         assert (ended.name, ended.status) == (names[0], -9)

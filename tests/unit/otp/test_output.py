@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-import inspect
 import io
 import logging
 import os
@@ -25,28 +24,8 @@ from beampy.otp.output import Covered
 from beampy.otp.rpc import remote_call, remote_cast
 from beampy.testing import harness
 from tests.unit.core.test_group_leader import recorded, until
+from tests.unit.otp.leader_ground import leading
 from tests.unit.otp.rpc_ground import calling, here
-
-
-def leading(test: Any) -> Any:
-    """As `calling`; what the test's calls print and log goes to `recorder`, as if the test were on another node."""
-
-    async def run(**fixtures: Any) -> None:
-        channel, recorder = recorded()
-        leader.set(channel)
-        try:
-            await test(recorder=recorder, **fixtures)
-        finally:
-            leader.set(None)
-
-    run.__name__, run.__module__ = test.__name__, test.__module__
-    run.__dict__.update(vars(test))  # its marks
-    wrapped = calling(run)
-    signature = inspect.signature(test)
-    kept = [parameter for name, parameter in signature.parameters.items() if name != "recorder"]
-    wrapped.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-    return wrapped
-
 
 # --- calls
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from beampy import api
 from beampy.core.current import here
 from beampy.core.request import ANSWERED, WAITING
 from beampy.errors import PoolClosed, PoolSaturated
 from beampy.otp.stream_engine import Bell
+from beampy.pool import mapping_engine
+from beampy.pool.mapping import Mapped
 from beampy.pool.options import CallOptions
 
 if TYPE_CHECKING:
@@ -19,6 +24,13 @@ if TYPE_CHECKING:
     from beampy.core.process import Process
 
 OPTIONS = CallOptions(timeout=None)
+BOTH = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that there is room for is taken at a stretch, on a busy machine too."""
+    monkeypatch.setattr(mapping_engine, "CHUNK", 10.0)
 
 
 class FakeCall(Bell):
@@ -126,3 +138,34 @@ class FakePool:
         self.closed = True
         for call in [*self.running, *self.waiting]:
             call._fail(PoolClosed("fake"))
+
+
+def mapped(
+    pool: FakePool,
+    fn: Any,
+    *iterables: Any,
+    ordered: bool = True,
+    max_in_flight: int | None = None,
+    return_exceptions: bool = False,
+) -> Mapped[Any]:
+    return Mapped(pool, fn, iterables, ordered, max_in_flight, return_exceptions, OPTIONS)
+
+
+def square(n: int) -> int:
+    return n * n
+
+
+def odd_fails(n: int) -> int:
+    if n % 2:
+        raise ValueError(n)
+    return n
+
+
+def at_once() -> float:
+    return 0.0
+
+
+async def turns(n: int = 5) -> None:
+    """Let the loop go round."""
+    for _ in range(n):
+        await asyncio.sleep(0)

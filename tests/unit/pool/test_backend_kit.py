@@ -101,7 +101,7 @@ class HasAllTheTime(LocalBackend):
 @fails("a_bad_order_is_refused", {"timeout": -1.0})
 class TakesAnyOrder(LocalBackend):
     async def boot(self, order: Order) -> Machine:
-        return await super().boot(order._replace(timeout=abs(order.timeout) or 1.0))
+        return await super().boot(order._replace(timeout=abs(order.timeout) or 30.0))
 
 
 @fails("a_machine_that_ends_at_once")

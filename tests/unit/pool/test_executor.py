@@ -16,20 +16,13 @@ from beampy.errors import BadFunction, PoolClosed
 from beampy.pool.executor import PoolExecutor, run_chunk_async
 from beampy.testing import harness
 from tests.unit.otp.tidy import process
-from tests.unit.pool.many_ground import OPTIONS, FakePool
+from tests.unit.pool.ground import until
+from tests.unit.pool.many_ground import OPTIONS, FakePool, at_once, square
 
 pytestmark = pytest.mark.loops("asyncio", "uvloop")
 
 DEADLINE = harness.DEADLINE
 LOOSE = OPTIONS.but(link=False)
-
-
-def at_once() -> float:
-    return 0.0
-
-
-def square(n: int) -> int:
-    return n * n
 
 
 def fails(n: int) -> int:
@@ -43,9 +36,7 @@ def on_thread(test: Any) -> Any:
     async def run(**kwargs: Any) -> None:
         pool = FakePool(width=4, delay=at_once)
         await asyncio.to_thread(test, pool, PoolExecutor(pool, LOOSE), **kwargs)
-        async with asyncio.timeout(DEADLINE):
-            while pool.running or pool.waiting:
-                await asyncio.sleep(0.001)
+        await until(lambda: not pool.running and not pool.waiting)
         assert pool.threads <= {threading.get_ident()}
 
     run.__name__ = test.__name__
@@ -179,8 +170,10 @@ def test_concurrent_futures_can_wait_for_them(pool, executor):
     assert futures[0] in done
     hold(pool)
     futures = [executor.submit(square, n) for n in range(3)]
-    threading.Timer(0.01, lambda: [future.cancel() for future in futures]).start()
+    cancelling = threading.Timer(0.01, lambda: [future.cancel() for future in futures])
+    cancelling.start()
     done, _ = concurrent.futures.wait(futures, DEADLINE)
+    cancelling.join(DEADLINE)  # a thread that is still there counts as left behind
     assert len(done) == 3
 
 
@@ -367,7 +360,7 @@ async def test_asyncio_runs_things_in_it():
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
-    await asyncio.sleep(0.01)
+    await until(lambda: pool.cancelled)
     assert pool.cancelled == [(3,)]
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
 import itertools
 import random
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from beampy.errors import EncodeError, PoolTimeout, RunnerLost
 from beampy.pool.pool import Pool
 from beampy.testing import harness
 from beampy.testing.pool_backend import LoopBackend
+from tests.unit.pool.ground import double, pooling, until
 
 real_threads = pytest.mark.loops("asyncio", "uvloop")
 
@@ -28,26 +27,7 @@ async def bad(x: int) -> int:
     raise ValueError(x)
 
 
-def pooled(body: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Run a body as a process of a node without a name."""
-
-    @functools.wraps(body)
-    async def test(*args: Any, **kwargs: Any) -> None:
-        RUNS.clear()
-        ENDED.clear()
-        await harness.run(functools.partial(body, *args, **kwargs))
-
-    return test
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(harness.DEADLINE):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
-async def double(n: int) -> int:
-    return 2 * n
+pooled = pooling(RUNS, ENDED)
 
 
 async def at_odd_times(n: int) -> int:

@@ -18,8 +18,8 @@ from beampy.pool import mapping_calls
 from beampy.pool.mapping import Mapped
 from beampy.testing import harness
 from tests.unit.otp.tidy import process
-from tests.unit.pool.many_ground import FakePool
-from tests.unit.pool.test_mapping import at_once, mapped, odd_fails, square, turns, until
+from tests.unit.pool.ground import until
+from tests.unit.pool.many_ground import FakePool, at_once, mapped, odd_fails, square, turns
 
 pytestmark = pytest.mark.loops("asyncio", "uvloop")
 
@@ -242,7 +242,7 @@ def test_who_waits_longer_takes_over_from_who_leaves(pool):
     numbers = mapped(pool, square, range(4))
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         first = threads.submit(numbers.result, 0.05)
-        while not numbers._run.reading:
+        while not (numbers._run.reading or first.done()):
             time.sleep(0.001)
         second = threads.submit(numbers.result, harness.DEADLINE)
         with pytest.raises(TimeoutError, match="goes on"):
@@ -262,7 +262,8 @@ def test_dropping_it_cancels_all_in_flight(pool):
     numbers = mapped(pool, square, itertools.count())
     with pytest.raises(TimeoutError):
         numbers.result(0.01)
-    assert pool.running
+    while not pool.running:
+        time.sleep(0.001)
     del numbers
 
 
@@ -283,8 +284,9 @@ def test_another_loop_may_await_it_and_read_it(pool):
             async for value in numbers:
                 if value == 400:
                     break
-        waiting = asyncio.ensure_future(mapped(pool, square, itertools.count()))
-        await asyncio.sleep(0.01)
+        endless = mapped(pool, square, itertools.count())
+        waiting = asyncio.ensure_future(endless)
+        await until(lambda: endless._run.reading)
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()

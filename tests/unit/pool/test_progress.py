@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import itertools
 import logging
 import threading
@@ -21,31 +20,12 @@ from beampy.pool import progress
 from beampy.pool.progress import BARS, CURVES, POINTS, RATE, CallProgress, Curve, Reports, log, thinned, track
 from beampy.wire.codec import FOREIGN, Decoder, Encoder
 from tests.unit.core.test_group_leader import Recorder, recorded, until
-from tests.unit.otp.rpc_ground import calling, here
+from tests.unit.otp.leader_ground import leading
+from tests.unit.otp.rpc_ground import here
 from tests.unit.otp.tidy import process
 
 in_threads = pytest.mark.loops("asyncio", "uvloop")
 virtual = pytest.mark.loops("sim")  # what is sent when depends on the time
-
-
-def reporting(test: Any) -> Any:
-    """As `calling`; what the test's code reports goes to `recorder`, as if it were called from another node."""
-
-    async def run(**fixtures: Any) -> None:
-        channel, recorder = recorded()
-        leader.set(channel)
-        try:
-            await test(recorder=recorder, **fixtures)
-        finally:
-            leader.set(None)
-
-    run.__name__, run.__module__ = test.__name__, test.__module__
-    run.__dict__.update(vars(test))  # its marks
-    wrapped = calling(run)
-    signature = inspect.signature(test)
-    kept = [parameter for name, parameter in signature.parameters.items() if name != "recorder"]
-    wrapped.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-    return wrapped
 
 
 def told(recorder: Recorder) -> CallProgress:
@@ -70,7 +50,7 @@ def now() -> Channel:
 # --- calls
 
 
-@reporting
+@leading
 async def test_the_last_report_of_a_call_is_there_before_its_value(recorder):
     async def work() -> int:
         for n in track(range(7)):
@@ -83,7 +63,7 @@ async def test_the_last_report_of_a_call_is_there_before_its_value(recorder):
 
 
 @in_threads
-@reporting
+@leading
 async def test_functions_in_threads_report_too(recorder):
     def work() -> int:
         return sum(track(range(100), label="rows"))
@@ -92,7 +72,7 @@ async def test_functions_in_threads_report_too(recorder):
     assert bars(told(recorder)) == {"rows": (100, 100, True)}
 
 
-@reporting
+@leading
 async def test_the_last_report_of_a_call_that_fails_is_there_before_its_failure(recorder):
     async def work() -> None:
         for n in track(range(7)):
@@ -104,7 +84,7 @@ async def test_the_last_report_of_a_call_that_fails_is_there_before_its_failure(
     assert bars(told(recorder))["work"][:2] == (3, 7)
 
 
-@reporting
+@leading
 @pytest.mark.parametrize("kind", ["async", "plain"])
 async def test_reports_come_while_the_function_runs(recorder, kind):
     gates = [asyncio.Event() for _ in "abc"]
@@ -134,7 +114,7 @@ async def test_reports_come_while_the_function_runs(recorder, kind):
 
 
 @virtual
-@reporting
+@leading
 async def test_reports_are_at_most_ten_a_second_whatever_the_code_does(recorder):
     async def work() -> None:
         for _ in track(range(1000)):
@@ -149,7 +129,7 @@ async def test_reports_are_at_most_ten_a_second_whatever_the_code_does(recorder)
 
 
 @virtual
-@reporting
+@leading
 async def test_what_is_printed_meanwhile_sends_no_reports(recorder):
     async def work() -> None:
         for n in track(range(50)):
@@ -162,7 +142,7 @@ async def test_what_is_printed_meanwhile_sends_no_reports(recorder):
 
 
 @virtual
-@reporting
+@leading
 async def test_code_that_stands_still_sends_nothing(recorder):
     async def work() -> None:
         for _ in track(range(3)):
@@ -173,7 +153,7 @@ async def test_code_that_stands_still_sends_nothing(recorder):
 
 
 @in_threads
-@reporting
+@leading
 async def test_threads_of_one_call_report_side_by_side(recorder):
     async def work() -> None:
         def part(name: str) -> None:

@@ -182,13 +182,13 @@ async def test_a_parent_that_is_lost_before_it_answers(grace, status):
     assert await both.status() == status
 
 
-async def test_a_pool_that_comes_later_is_found():
+async def test_a_pool_that_comes_later_is_found(caplog):
     both = Ground()
     await both.parent_up()
     both.make_spec(failsafe=1000.0)
     await both.parent.node.run(end_of, both.manager)
     await both.runner_up()
-    await asyncio.sleep(0.15)
+    await both.until(lambda: "no pool of ours" in caplog.text)
     await both.manager_up()
     await both.next(Hello)
     await stop(both)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from beampy.pool.messages import Drain, Drained, Ended, Fork, Forked, Hello, Kill
 from beampy.pool.runner_slots import LIBRARIES, ProcessSlots, thread_limits
+from tests.unit.pool.ground import until
 from tests.unit.pool.runner_ground import ground
 
 
@@ -108,7 +109,7 @@ async def test_kill_is_terminate_first():
     assert await slots.fork("s2", "spec") == 2
     await slots.kill("nobody", 1.0)
     killing = asyncio.create_task(slots.kill("s1", 100.0))
-    await asyncio.sleep(0.01)
+    await until(lambda: zygote.killed)
     zygote.on_end(1, 0, False)
     await killing
     assert zygote.killed == [(1, 15)]

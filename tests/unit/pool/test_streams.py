@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from beampy.errors import PoolClosed, PoolTimeout, RunnerLost
 from beampy.pool.pool import Pool
 from beampy.testing import harness
 from beampy.testing.pool_backend import LoopBackend
+from tests.unit.pool.ground import forever, pooling, until
 
 real_threads = pytest.mark.loops("asyncio", "uvloop")
 
@@ -25,26 +24,11 @@ RUNS: list[int] = []
 GO: list[int] = []
 
 
-def pooled(body: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Run a body as a process of a node without a name."""
-
-    @functools.wraps(body)
-    async def test(*args: Any, **kwargs: Any) -> None:
-        for seen in (MADE, CLOSED, RUNS, GO):
-            seen.clear()
-        await harness.run(functools.partial(body, *args, **kwargs))
-
-    return test
+pooled = pooling(MADE, CLOSED, RUNS, GO)
 
 
 def pool_of(backend: LoopBackend, **options: Any) -> Pool:
     return Pool(backend=backend, max=1, **options)
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(harness.DEADLINE):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def count(n: int) -> Any:
@@ -86,8 +70,8 @@ def a_list(n: int) -> list[int]:
     return list(range(n))
 
 
-async def forever() -> None:
-    await asyncio.Event().wait()
+async def ok() -> str:
+    return "ok"
 
 
 @pooled
@@ -133,11 +117,7 @@ async def test_closing_it_closes_the_generator():
                 break
         gc.collect()
         await until(lambda: CLOSED == [1000, 1001])
-        assert await pool.call(harness_ok) == "ok"
-
-
-async def harness_ok() -> str:
-    return "ok"
+        assert await pool.call(ok) == "ok"
 
 
 @pooled
@@ -159,7 +139,7 @@ async def test_a_lost_runner_is_heard_of_after_the_items_that_came():
         numbers = pool.options(retries=5).stream(count_and_wait, 10)
         assert await anext(numbers) == 0
         await until(lambda: len(MADE) == 10)
-        await asyncio.sleep(harness.QUIET)
+        await pool.call(ok)  # its answer comes after the items, on the same connection
         backend.kill(backend.machines[0])
         assert [await anext(numbers) for _ in range(9)] == list(range(1, 10))
         with pytest.raises(RunnerLost):
@@ -173,7 +153,7 @@ async def test_before_an_item_was_handed_out_it_is_run_again_and_items_come_once
     async with pool_of(backend) as pool:
         numbers = pool.options(retries=1, backoff=0).stream(count_and_wait, 5)
         await until(lambda: len(MADE) == 5)
-        await asyncio.sleep(harness.QUIET)
+        await pool.call(ok)  # and so the items are here
         backend.kill(backend.machines[0])
         await until(lambda: len(RUNS) == 2)
         assert [await anext(numbers) for _ in range(5)] == list(range(5))
