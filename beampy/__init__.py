@@ -105,6 +105,10 @@ if TYPE_CHECKING:
     from beampy.pool.pool import Pool as Pool
     from beampy.pool.progress import log as log
     from beampy.pool.progress import track as track
+    from beampy.refs.ref import RemoteRef as RemoteRef
+    from beampy.refs.verbs import put as put
+    from beampy.refs.verbs import refs as refs
+    from beampy.refs.verbs import remote as remote
     from beampy.runtime import Node as Node
     from beampy.runtime import run as run
     from beampy.runtime import start as start
@@ -141,6 +145,8 @@ _HOMES = {
     "beampy.pool.backends.local": "LocalBackend",
     "beampy.pool.pool": "Pool",
     "beampy.pool.progress": "log track",
+    "beampy.refs.ref": "RemoteRef",
+    "beampy.refs.verbs": "put remote",
     "beampy.runtime": "Node run start",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -150,6 +156,7 @@ _MODULES = {
     "errors": "beampy.errors",
     "global_names": "beampy.otp.global_names",
     "groups": "beampy.otp.groups",
+    "refs": "beampy.refs",
     "scaling": "beampy.pool.scaling",
     "statem": "beampy.otp.statem",
 }

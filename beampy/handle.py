@@ -98,6 +98,52 @@ class Pending(Handle[T]):
         return True
 
 
+class Known(Handle[T]):
+    """A handle of what is known already. `what` is it that has failed, for the log."""
+
+    __slots__ = ("_error", "_seen", "_value", "_what")
+
+    def __init__(self, value: Any, error: BaseException | None = None, what: str = "") -> None:
+        self._value = value
+        self._error = error
+        self._seen = error is None
+        self._what = what
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self.result()
+        yield  # a generator: it never waits
+
+    def result(self, timeout: float | None = None) -> T:
+        self._seen = True
+        try:
+            if self._error is not None:
+                raise self._error
+            found: T = self._value
+            return found
+        finally:
+            del self  # a failure has this frame in its traceback: they are not to keep each other
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._seen = True
+        return self._error
+
+    def done(self) -> bool:
+        return True
+
+    def cancelled(self) -> bool:
+        return False
+
+    def cancel(self, msg: Any = None) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"<Handle done: {self._value!r}>" if self._error is None else f"<Handle failed: {self._error!r}>"
+
+    def __del__(self) -> None:
+        if not getattr(self, "_seen", True):
+            log.error("nobody looked at the failure of %s", self._what, exc_info=self._error)
+
+
 def blocking(verb: str) -> RuntimeError:
     """The error of a wait that would stop the event loop that has to do the work."""
     return RuntimeError(f"Handle.{verb}() would block the node's own event loop: await the handle instead")

@@ -180,6 +180,15 @@ def _look(command: Callable[..., argparse.ArgumentParser]) -> None:
     _every(sub)
 
     sub = command(
+        "refs",
+        "refs",
+        "list the objects that a node keeps for others",
+        "And those of others that it holds. The largest come first.",
+        "  beampy refs a\n  beampy refs a --limit 10 --json",
+    )
+    sub.add_argument("--limit", type=_positive, default=100, metavar="N", help="rows at most (default: 100)")
+
+    sub = command(
         "top",
         "top",
         "show the busiest processes of a node, live",

@@ -23,7 +23,7 @@ from collections import OrderedDict, deque
 from importlib.util import MAGIC_NUMBER
 from threading import RLock
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from beampy.code import closures, contextvars
 from beampy.code.ahead import import_ahead
@@ -32,33 +32,20 @@ from beampy.code.manifest import components, globals_of
 from beampy.code.origin import here
 from beampy.code.origin_files import offered
 from beampy.code.othercode import compiled_here, remember_lines
+from beampy.code.passing import fleeting, key
 from beampy.code.repair import replaced
 from beampy.code.worlds import ABSENT, Binding, Bound, Box, World, atom, defined
 from beampy.errors import OriginLost
-from beampy.wire.codec_loads import loads_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from beampy.code.recipe import Recipe
     from beampy.code.space import Space
+    from beampy.core.standin import StandIn
 
 NAMES = 4096  # names whose newest version is kept
 ALIKE = 64  # versions of one name kept, where the name says little: every lambda has the same
-
-
-class Recipe(NamedTuple):
-    """A definition as it travels; see definitions.py for what `head` is in each kind."""
-
-    kind: str
-    head: Any
-    body: bytes
-    refs: list[bytes]
-
-    @classmethod
-    def read(cls, data: bytes) -> Recipe:
-        """From its bytes. Any Exception for what is none."""
-        kind, head, body, refs = loads_plain(data, ())
-        return cls(kind, head, body, refs)
 
 
 class Frame:
@@ -84,17 +71,21 @@ class Built:
         self.versions: dict[int, tuple[Any, bytes]] = {}  # by id: a weak reference, and the version
         self.bound: dict[bytes, Bound] = {}  # what a version means by the names in worlds, with all that it refers to
         self.kept: OrderedDict[Any, deque[Any]] = OrderedDict()  # the newest of each name
+        self.standins: dict[bytes, dict[bytes, Any]] = {}  # those built of remote references, or of such: which ones
 
     def add(self, version: bytes, thing: Any, name: Any) -> None:
         """Remember one; `name`, (origin, module, qualname), lets it be kept."""
         self.objects[version] = thing
-        key = id(contextvars.subject(thing))
+        place, itself = id(contextvars.subject(thing)), weakref.ref(self)
 
-        def forget(_: Any, key: int = key, versions: Any = self.versions, bound: Any = self.bound) -> None:
-            versions.pop(key, None)
-            bound.pop(version, None)
+        def forget(_: Any, place: int = place) -> None:
+            alive = itself()
+            if alive is not None:
+                alive.versions.pop(place, None)
+                alive.bound.pop(version, None)
+                alive.standins.pop(version, None)
 
-        self.versions[key] = weakref.ref(thing, forget), version
+        self.versions[place] = weakref.ref(thing, forget), version
         if name is None:
             return
         kept = self.kept.get(name)
@@ -157,13 +148,13 @@ class Builder:
             found = self.worlds[key] = World()
         return found
 
-    def build(self, root: bytes, recipes: dict[bytes, Recipe]) -> Any:
-        """The thing of version `root`. `recipes` has all that it refers to and that is not here."""
+    def build(self, root: bytes, recipes: dict[bytes, Recipe], standins: Iterable[StandIn] = ()) -> Any:
+        """The thing of version `root`. `recipes` has all it refers to that is not here, `standins` their references."""
         for recipe in recipes.values():
             self.import_for(recipe)
         with self.lock:
             found = self.get(root)
-            building = _Building(self, recipes)
+            building = _Building(self, recipes, standins)
             thing = building.whole(root) if found is None else found
         for made in building.things.values():
             import_ahead(made)
@@ -209,7 +200,10 @@ class Builder:
 class _Building:
     """One go at building: all that it makes becomes known together."""
 
-    def __init__(self, builder: Builder, recipes: dict[bytes, Recipe]) -> None:
+    def __init__(self, builder: Builder, recipes: dict[bytes, Recipe], standins: Iterable[StandIn]) -> None:
+        self.standins = {key(each): each for each in standins}
+        self.fleeting = fleeting(recipes, builder.built.standins)
+        self.found: dict[bytes, dict[bytes, Any]] = {version: {} for version in self.fleeting}
         self.builder = builder
         self.recipes = recipes
         self.things: dict[bytes, Any] = {}
@@ -226,6 +220,9 @@ class _Building:
             raise InternalCycle(root.hex())
         for version, made in self.things.items():
             self.builder.built.add(version, made, self.names[version])
+        self.builder.built.standins.update(
+            {version: self.found[version] for version in self.found.keys() & self.things}
+        )
         if self.bound or self.builder.built.bound:
             self.remember_bound()
         return thing
@@ -275,7 +272,7 @@ class _Building:
     def made(self, version: bytes, thing: Any, name: Any = None) -> Any:
         """One that others may refer to from here on; with a name, it is kept until it has a newer version."""
         self.things[version] = thing
-        self.names[version] = name
+        self.names[version] = None if version in self.fleeting else name
         return thing
 
     def fill(self) -> None:
@@ -403,7 +400,7 @@ class _Building:
                 closures.set_function_state(fn, state)
 
             self.unfilled.append(fill)
-        self.show(origin, module, qualname, fn)
+        self.show(version, origin, module, qualname, fn)
         return self.made(version, fn, (origin, module, qualname))
 
     def make_class(self, version: bytes, recipe: Recipe) -> Any:
@@ -412,7 +409,7 @@ class _Building:
         if cls.__module__ == module:
             type.__setattr__(cls, "__module__", self.pseudo(origin, module))
         if found:
-            self.show(origin, module, qualname, cls)
+            self.show(version, origin, module, qualname, cls)
         return cls
 
     def make_value(self, version: bytes, recipe: Recipe) -> Any:
@@ -423,7 +420,7 @@ class _Building:
         if type(value) in closures.NAMED and value.__module__ == module:
             with contextlib.suppress(AttributeError):
                 value.__module__ = self.pseudo(origin, module)
-        self.show(origin, module, name, value)
+        self.show(version, origin, module, name, value)
         return self.made(version, contextvars.boxed(value), (origin, module, name))
 
     def reader(self, version: bytes, recipe: Recipe) -> Callable[..., Any]:
@@ -445,6 +442,12 @@ class _Building:
                 return None
             if what >= 0:
                 return self.value(refs[what])
+            if what == closures.STANDIN:
+                one = self.standins.get(more[0])
+                if one is None:
+                    raise OriginLost(origin, "a remote reference that a function uses", "it did not come with it")
+                self.found[version][more[0]] = one
+                return one
             if what == closures.FUNCTION:
                 index, name, cells = more
                 frame = self.part(refs[index])
@@ -470,9 +473,9 @@ class _Building:
             for name, value in meant.items():
                 there.setdefault(name, value)
 
-    def show(self, origin: str, module: str, qualname: str, thing: Any) -> None:
+    def show(self, version: bytes, origin: str, module: str, qualname: str, thing: Any) -> None:
         """Let the module that stands for the origin's have it: there typing, pickle and people look for it."""
-        if origin != here().id and qualname.isidentifier():
+        if origin != here().id and qualname.isidentifier() and version not in self.fleeting:
             setattr(self.builder.space(origin).pseudo(module), qualname, thing)
 
 

@@ -193,16 +193,17 @@ def fill_value(definitions: Definitions, node: Node) -> None:
         return
     if isinstance(owner, contextvars.Variable) and all(map(is_atom, contextvars.default(owner.var))):
         return  # nothing of it can change
-    body, refs = node.body, list(node.refs)
+    kind, body, refs, values = node.kind, node.body, list(node.refs), isinstance(owner, Values)
+    as_was = None if node.standins else bound  # nobody's references are kept here
 
     # A global may be bound anew; other things are seen through a weak reference: their node must not keep them.
     def same() -> bool:
         now = get()
-        if bound is not None:
-            if not all(map(is_, now, bound)):
+        if values:
+            if as_was is not None and not all(map(is_, now, as_was)):
                 return False
-            now = now if len(bound) > 1 else now[0]
-        probe = Node(node.kind, owner)
+            now = now if len(now) > 1 else now[0]
+        probe = Node(kind, owner)  # not of `node`, which would keep itself
         definitions.write(probe, now, what, value=True)
         return probe.body == body and probe.refs == refs
 

@@ -29,6 +29,9 @@ import cloudpickle
 
 from beampy.code import classes, contextvars
 from beampy.code.manifest import globals_of
+from beampy.code.passing import key
+from beampy.core.standin import StandIn
+from beampy.errors import BeampyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 PROLOGUE = b"\x97\x940"  # NEXT_BUFFER, MEMOIZE, POP: the reader's object is entry 0 of its memo
 # What `refer` is asked for besides a reference, which is a number from 0.
-CLASS, FUNCTION = -1, -2
+CLASS, FUNCTION, STANDIN = -1, -2, -3
 
 Cached = type(functools.lru_cache(lambda: None))
 NAMED: Any = (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, typing.NewType)
@@ -62,6 +65,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]
     """Writes one definition. `number(obj)` is the number of its reference, or None: it is part of this one.
 
     `frame(fn)` is the number of the reference to what a function of this definition runs: its code and its globals.
+    `standins` are the remote references that it met, each of which the reader supplies, too (passing.py).
     """
 
     def __init__(self, file: io.BytesIO, number: Callable[[Any], Any], frame: Callable[[FunctionType], int]) -> None:
@@ -69,6 +73,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]
         self.memo = {id(refer): (0, refer)}
         self.number = number
         self.frame = frame
+        self.standins: list[StandIn] = []
 
     dispatch_table: ClassVar[Any] = ChainMap(
         {
@@ -102,15 +107,30 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]
                 # Types like NoneType have none, and cloudpickle knows them.
                 return _cloudpickle._class_reduce(obj) if isinstance(obj, type) else contextvars.by_name(obj)
             return refer, (number,)
+        if issubclass(kind, StandIn):
+            self.standins.append(obj)
+            try:
+                return refer, (STANDIN, key(obj))
+            except BeampyError as error:
+                raise NotPortable(str(error)) from error
         return NotImplemented
 
 
 def write(
-    obj: Any, number: Callable[[Any], Any], frame: Callable[[FunctionType], int], memos: list[Any] | None = None
+    obj: Any,
+    number: Callable[[Any], Any],
+    frame: Callable[[FunctionType], int],
+    memos: list[Any] | None = None,
+    standins: list[StandIn] | None = None,
 ) -> bytes:
-    """The bytes of `obj`. Whatever pickling raises. To `memos` comes {id: (number, object)} of all that is in it."""
+    """The bytes of `obj`. Whatever pickling raises.
+
+    To `memos` comes {id: (number, object)} of all that is in it, to `standins` the remote references.
+    """
     file = io.BytesIO()
     writer = Writer(file, number, frame)
+    if standins is not None:
+        writer.standins = standins
     writer.dump(obj)
     if memos is not None:
         memos.append(writer.memo.copy())

@@ -35,6 +35,7 @@ from beampy.code.closures import NotPortable
 from beampy.code.methods import Methods
 from beampy.code.named import belongs, look_up, name_of, place_of
 from beampy.code.origin import here
+from beampy.code.passing import let_go
 from beampy.code.past import Past
 from beampy.code.repair import replaced
 from beampy.code.sourcelines import starts_at, statement
@@ -96,6 +97,7 @@ class Definitions:
         if watch is not None and watch.same(self.fills):
             return
         reached = self.settled(root)
+        let_go(reached)
         graph: dict[Node, tuple[bytes, Sequence[Node | bytes]]] = {
             node: (node.digest, [ref.version if ref.kind == FOREIGN else ref for ref in node.refs]) for node in reached
         }
@@ -165,7 +167,7 @@ class Definitions:
         """What another process makes the definition of: a pickle of plain data."""
         if not node.recipe:
             parts = (node.kind, node.head, node.body, [ref.version for ref in node.refs])
-            node.recipe = pickle.dumps(parts, 5)
+            node.recipe = pickle.dumps((*parts, True) if node.holds else parts, 5)
         return node.recipe
 
     # what is what
@@ -288,12 +290,11 @@ class Definitions:
         """Write a node anew, as it is now."""
         node.stamp += 1
         self.fills += 1
-        node.names = node.plain = None
+        node.names, node.plain, node.refs, node.standins = None, None, [], []
         node.same = _never  # what cannot be written is tried again
-        node.refs = []
         FILLERS[node.kind](self, node)
-        if node.same is _never:
-            node.same = None
+        node.same = None if node.same is _never else node.same
+        node.holds, node.standins = len(node.standins) > 0, []
         # marshal's format 2 writes equal heads as equal bytes, where pickle looks which strings are the same object.
         own = manifest.code_digest(node.owner) if node.kind == CODE else marshal.dumps(node.head, 2) + node.body
         node.digest = manifest.digest(node.kind.encode() + own)
@@ -463,7 +464,7 @@ class Definitions:
 
         memos: list[Any] | None = [] if node.stamp and self.memos is not None else None  # not of a probe
         try:
-            node.body = closures.write(obj, number, lambda fn: place(self.frame(fn)), memos)
+            node.body = closures.write(obj, number, lambda fn: place(self.frame(fn)), memos, node.standins)
         except NotPortable as error:
             raise NotPortable(f"{what}: {error}") from error
         except RecursionError:

@@ -72,13 +72,16 @@ class Fetching:
     def ask(self, what: str, question: Callable[[Source], T]) -> T:
         """The first answer. OriginLost: there is no source, or all are lost; `what` names what it was about."""
         lost: OriginLost | None = None
-        for source in self._sources:
-            try:
-                return question(source)
-            except OriginLost as error:
-                lost = error
-        why = lost.why if lost is not None else "nothing connects this process to it"
-        raise OriginLost(self.node, what, why) from lost
+        try:
+            for source in self._sources:
+                try:
+                    return question(source)
+                except OriginLost as error:
+                    lost = error
+            why = lost.why if lost is not None else "nothing connects this process to it"
+            raise OriginLost(self.node, what, why) from lost
+        finally:
+            lost = None  # its traceback has this frame, and those of the message that is read: they go at once
 
     def once(self, key: Hashable, what: str, work: Callable[[], T], wait: float = WAIT) -> T:
         """The result of `work`, or of another thread's that is doing it now, waited for `wait` seconds."""
@@ -103,6 +106,7 @@ class Fetching:
         except BaseException as error:
             self._land(key)
             mine.set_exception(error)
+            del mine  # as above
             raise
         self._land(key)
         mine.set_result(result)

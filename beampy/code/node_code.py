@@ -20,6 +20,7 @@ from beampy.code.hook import PeerCode
 from beampy.code.link import TIMEOUT, Link
 from beampy.code.origin import here
 from beampy.code.origin_files import files, files_of
+from beampy.code.passing import Looks
 from beampy.code.skew import compared
 from beampy.code.space import spaces
 from beampy.code.table import table
@@ -65,10 +66,14 @@ class NodeCode:
         self.origins: dict[str, str] = {}  # by node
         self.leaving: dict[str, asyncio.TimerHandle] = {}
         self.without: set[str] = set()  # connected nodes that neither send nor take code
+        self.looks = Looks(lambda *at: node.loop.call_later(*at), lambda: bool(table().builder.built.standins))
 
-    def hook(self, peer: str) -> PeerCode:
-        """The hook for messages to and from a peer, for one connection."""
-        return PeerCode(self, peer)
+    def hook(self, peer: str, say: Callable[[bytes], bool] = lambda data: True) -> PeerCode:
+        """The hook for messages to and from a peer, for one connection. `say`: see PeerCode.
+
+        By default there is nothing to say, as to oneself.
+        """
+        return PeerCode(self, peer, say)
 
     def link(self, peer: str, origin: str, owner: str = "") -> Link:
         """How to ask a peer for code of an origin, which is that of `owner`, by default its own. In a thread."""
@@ -171,8 +176,18 @@ class NodeCode:
         for timer in self.leaving.values():
             timer.cancel()
         self.leaving.clear()
+        self.looks.close()
         for peer in list(self.lines):
             self._hang_up(peer)
+
+    def passing(self) -> None:
+        """Code was built here that has remote references in it. In a thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self.node.loop.call_soon_threadsafe(self._passing)
+
+    def _passing(self) -> None:
+        if not self.node.closed:
+            self.looks.soon()
 
     def travels(self, fn: Any) -> bool:
         """Whether a function goes as itself; otherwise every node has it under its name."""

@@ -15,9 +15,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from beampy.code import contextvars, manifest
-from beampy.code.building import Builder, Frame, Recipe
+from beampy.code.building import Builder, Frame
 from beampy.code.definitions import ATTRIBUTE, CODE, FOREIGN, FRAME, Definitions
 from beampy.code.origin import here
+from beampy.code.recipe import Recipe
 from beampy.code.space import spaces
 from beampy.code.watch import Node
 

@@ -30,8 +30,8 @@ class Node:
     """
 
     __slots__ = (
-        *("__weakref__", "body", "compared", "digest", "head", "kind", "meant", "names", "owner", "plain", "recipe"),
-        *("refs", "same", "shared", "stamp", "version", "watch"),
+        *("__weakref__", "body", "compared", "digest", "head", "holds", "kind", "meant", "names", "owner", "plain"),
+        *("recipe", "refs", "same", "shared", "stamp", "standins", "version", "watch"),
     )
 
     def __init__(self, kind: str, owner: Any) -> None:
@@ -47,6 +47,8 @@ class Node:
         self.compared: set[tuple[bytes, int]] = set()  # values that it depends on, as they were compared
         self.shared: Any = None  # of a frame: what is known of its globals, kept as long as it is
         self.watch: Watch | None = None
+        self.standins: list[Any] = []  # the remote references in it, while it is written
+        self.holds = False  # whether there are such
         self.digest = b""
         self.version = b""
         self.recipe = b""
@@ -56,10 +58,13 @@ class Node:
 class Watch:
     """All that one node depends on, itself included."""
 
-    __slots__ = ("calls", "codes", "defaults", "fills", "functions", "globals", "kwdefaults", "nodes", "stamps")
+    __slots__ = (
+        *("calls", "codes", "defaults", "fills", "functions", "globals", "holding", "kwdefaults", "nodes", "stamps"),
+    )
 
     def __init__(self, root: Node, nodes: Iterable[Node], fills: int) -> None:
         self.nodes = tuple(nodes)
+        self.holding = tuple([node for node in self.nodes if node.holds])
         self.stamps = [node.stamp for node in self.nodes]
         self.fills = fills
         self.calls: list[Callable[[], bool]] = []

@@ -71,6 +71,7 @@ class LocalNode(Relations):
         self.zombies: list[Process] = []
         self.remote: Remote = Alone(self)
         self.code: Code | None = None  # of a node that meets others
+        self.references: Any = None  # remote references: what it owns, and what it holds of others
         self.tracer: Tracer | None = None
         self.far: dict[str, Callable[[Process, Any, Any], None]] = {}  # how to send to nodes that are known already
         self.exported: dict[int, Ref] = {}  # refs that other nodes may send to, by id, while somebody holds them

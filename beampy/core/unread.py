@@ -29,10 +29,11 @@ FOREIGN = Threads(64, "beampy-decode")
 class Unread:
     """One encoded message. `decode(in_thread)` gives the value, or raises NeedsThread where `in_thread` is False.
 
-    `plain`: no code but beampy's own is needed for it. `asked()`: where its answer goes, if it is a call.
+    `plain`: no code but beampy's own is needed for it. `asked()`: where its answer goes, if it is a call. `kept` is
+    what has to live until it is decoded; it lives as long as this, as a receive that is cancelled reads it again.
     """
 
-    __slots__ = ("_decode", "asked", "nbytes", "plain", "sender")
+    __slots__ = ("_decode", "asked", "kept", "nbytes", "plain", "sender")
 
     def __init__(
         self,
@@ -42,10 +43,12 @@ class Unread:
         asked: Callable[[], Any] = lambda: None,
         *,
         plain: bool = False,
+        kept: Any = None,
     ) -> None:
         self._decode = decode
         self.asked = asked
         self.plain = plain
+        self.kept = kept
         self.sender = sender  # a pid, or the name of a node
         self.nbytes = nbytes
 
@@ -76,7 +79,11 @@ class Unread:
         except Exception as cause:
             unreadable = DecodeError(self.sender, _said(cause))
             unreadable.ref = self.asked()
-            raise unreadable from cause
+            self.kept = None  # nobody tries again, and the error's traceback keeps this object
+            try:
+                raise unreadable from cause
+            finally:
+                del unreadable  # else it is kept by its own traceback
 
     def __repr__(self) -> str:
         return f"<{self.nbytes} bytes from {self.sender!r}, not yet read>"

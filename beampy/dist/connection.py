@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import socket
 from typing import TYPE_CHECKING, Any
 
 from beampy.dist import tls
+from beampy.dist.far_process import far_process
 from beampy.dist.trust import is_trusted
-from beampy.errors import HandshakeFailed, NotConnected, RemoteProtocolError
+from beampy.errors import HandshakeFailed, NotConnected, RemoteProtocolError, Superseded
 from beampy.wire.greeting import MAIN
 from beampy.wire.handshake import Alive, Authenticated
 
 if TYPE_CHECKING:
     from beampy.dist.address import Address
+    from beampy.dist.far_process import FarProcess
     from beampy.dist.peers import Peers
     from beampy.wire.channel import Channel
     from beampy.wire.handshake import Acceptor, Initiator, Peer
@@ -38,6 +41,8 @@ KEEPALIVE_IDLE, KEEPALIVE_EVERY, KEEPALIVE_COUNT = 5, 2, 4  # seconds, seconds, 
 UNIX_BUFFER = 512 * 1024  # bytes; with the system's 208 KiB bulk is cut into small writes, with more it is in the way
 USER_TIMEOUT = 13_000  # milliseconds that sent data may stay unacknowledged
 
+_numbers = itertools.count(1)
+
 
 class Connection(asyncio.BufferedProtocol):
     """One carrier. `expected` is the node we connect to, None for a connection that came in."""
@@ -45,6 +50,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, peers: Peers, expected: str | None) -> None:
         self.peers = peers
         self.expected = expected
+        self.begun = 0  # greater than that of all whose handshake began before
         self.transport: Any = None
         self.channel: Channel | None = None
         self.peer: Any = None  # the dist.peer.Peer, once it is up
@@ -57,6 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         self.carrier = ""
         self.busy_wait = peers.busy_wait if peers.options.busy_wait else None
         self.way: Address | None = None  # where we connected to
+        self.process: FarProcess | None = None  # at the other end of a unix socket
         self._deadline: asyncio.TimerHandle | None = None
         self._greeting = memoryview(bytearray(GREETING))  # a view: asyncio slices it and reads on
 
@@ -64,6 +71,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        self.begun = next(_numbers)
         self.carrier = describe(transport)
         transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         sock = transport.get_extra_info("socket")
@@ -76,6 +84,8 @@ class Connection(asyncio.BufferedProtocol):
             log.warning("refused a connection over a unix socket: it is another user's")
             self.fail(NotConnected("an unknown node", "another user's"))
             return
+        if self.carrier == "unix" and sock is not None:
+            self.process = far_process(sock)
         try:
             self.machine = self.peers.machine(self, self._binding(transport))
         except NotConnected as refused:
@@ -105,6 +115,9 @@ class Connection(asyncio.BufferedProtocol):
         except RemoteProtocolError as broken:
             log.error("%s sent what is not the protocol over %s: %s", self._who(), self.carrier, broken.why)
             self.fail(broken)
+        except ConnectionAbortedError as gone:  # what was sent is not there any more, and nor is who sent it
+            log.info("%s: %s", self._who(), gone)
+            self.fail(NotConnected(self._who(), "connection_closed"))
         except MemoryError:
             log.error("%s sent a message that does not fit into memory over %s", self._who(), self.carrier)
             self.fail(RemoteProtocolError("a message that does not fit into memory"))
@@ -179,7 +192,8 @@ class Connection(asyncio.BufferedProtocol):
         except (NotConnected, RemoteProtocolError) as refused:
             self.transport.write(machine.output())
             if self.expected is None:
-                level = logging.DEBUG if self.peers.is_race(refused) else logging.WARNING
+                # The lesser of two connections made at once is refused, and nobody minds.
+                level = logging.DEBUG if isinstance(refused, Superseded) else logging.WARNING
                 log.log(level, "refused a connection over %s: %s", self.carrier, refused)
             self.fail(refused)
             return
@@ -197,6 +211,8 @@ class Connection(asyncio.BufferedProtocol):
             self.peers.hand_over(self, who, rest)
             return
         self.peers.up(self, who)
+        if self.channel is None:
+            return  # too late
         if not self.ready.done():
             self.ready.set_result(None)
         if rest:
@@ -243,6 +259,9 @@ class Connection(asyncio.BufferedProtocol):
         channel, transport = self.channel, self.transport
         if channel is None or self.closed or transport is None:
             return
+        shared = self.peer.shared
+        if shared is not None and shared.dropped:
+            shared.tell()  # what they may use again, with the rest
         if not self.paused and (small := channel.small()) is not None:
             if small:
                 transport.write(small)

@@ -30,7 +30,7 @@ FINAL = (CookieMismatch, NotAllowed, Superseded, VersionMismatch)  # no other ad
 async def dial(peers: Peers, name: str) -> None:
     """Return when the node is connected. NotConnected says why it is not."""
     check(name)
-    ways = choose(await peers.listeners.discovery.lookup(name), here(), unix=peers.options.unix)
+    ways = choose(await find(peers, name), here(), unix=peers.options.unix)
     error: NotConnected = UnknownNode(name, "it has no address that can be reached from here")
     for way in ways:
         try:
@@ -49,6 +49,17 @@ async def dial(peers: Peers, name: str) -> None:
         except OSError as failed:
             error = UnknownNode(name, f"nobody answers at {way} ({failed.strerror or failed})")
     raise error
+
+
+async def find(peers: Peers, name: str) -> list[Address]:
+    """Where it may be: what discovery says, or else somebody who introduces us."""
+    try:
+        found: list[Address] = await peers.listeners.discovery.lookup(name)
+        return found
+    except UnknownNode as unknown:
+        if peers.options.introduce is None:
+            raise
+        return await peers.options.introduce(name, unknown)
 
 
 def check(name: str) -> None:

@@ -23,8 +23,9 @@ from beampy.core.signals import (
 from beampy.core.unread import NeedsThread, Unread
 from beampy.dist.spawn import take_spawn
 from beampy.dist.ties import Watched
-from beampy.errors import DecodeError
+from beampy.errors import DecodeError, RemoteProtocolError
 from beampy.wire import control
+from beampy.wire.carrier import MANIFEST
 from beampy.wire.codec import FOREIGN
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Incoming:
         process = self.processes.get(serial)
         if process is not None and creation == self.creation:
             process.deliver(self.reader.arrived(kind, body, buffers, sender))
+        elif kind >= MANIFEST:
+            self.reader.dropped(kind, body, buffers)
 
     def to_name(self, name: str, sender: int, kind: int, body: Any, buffers: Any) -> None:
         """A message for whoever has a name; nobody: it is dropped."""
@@ -58,11 +61,15 @@ class Incoming:
         process = None if pid is None else self.node.find(pid)
         if process is not None:
             process.deliver(self.reader.arrived(kind, body, buffers, sender))
+        elif kind >= MANIFEST:
+            self.reader.dropped(kind, body, buffers)
 
     def to_ref(self, id: int, creation: int, sender: int, kind: int, body: Any, buffers: Any) -> None:
         """A message for an alias, mostly the answer of a call."""
         ref = self.node.exported.get(id)
         if ref is None or creation != self.creation:
+            if kind >= MANIFEST:
+                self.reader.dropped(kind, body, buffers)
             return
         holder = ref._holder
         monitoring = self.peer.ties.monitors.get(id)
@@ -72,6 +79,8 @@ class Incoming:
                 holder.far = None
         if holder is not None:
             holder.take_message(ref, self.reader.arrived(kind, body, buffers, sender))
+        elif kind >= MANIFEST:
+            self.reader.dropped(kind, body, buffers)
 
     # signals
 
@@ -116,6 +125,8 @@ class Incoming:
             case DownSignal():
                 if peer.ties.monitors.pop(signal.ref.id, None) is not None:
                     self._with_reason(kind, body, buffers, lambda why: node.route_signal(signal._replace(reason=why)))
+                else:
+                    self.reader.dropped(kind, body, buffers)
             case control.Spawn():
                 ref = Ref(peer.name, signal.ref_id, peer.creation)
                 take_spawn(peer, sender, ref, signal.options, self.reader.arrived(kind, body, buffers, sender))
@@ -126,6 +137,13 @@ class Incoming:
                 peer.peers.introduced(peer, signal.names)
             case control.Lost():
                 peer.peers.lets_go(peer, signal.name, signal.creation)
+            case control.Refs():
+                self._of_references(kind, body, buffers)
+            case control.Code():
+                self._of_code(kind, body, buffers)
+            case control.SharedOffer() | control.SharedAnswer() | control.SharedRelease() | control.SharedSync():
+                if peer.shared is not None:
+                    peer.shared.heard(signal)
 
     def _own(self, serial: int, creation: int) -> Pid:
         return Pid(self.node.name, serial, creation)
@@ -155,6 +173,8 @@ class Incoming:
 
     def _spawned(self, ref_id: int, pid: Pid | None, kind: int, body: Any, buffers: Any) -> None:
         spawning = self.peer.spawns.pop(ref_id, None)
+        if spawning is None or pid is not None:
+            self.reader.dropped(kind, body, buffers)
         if spawning is None:
             if pid is not None:
                 self.peer.abandon(pid)
@@ -162,6 +182,28 @@ class Incoming:
             spawning.started(pid)
         else:
             self._with_reason(kind, body, buffers, spawning.refused)
+
+    def _of_references(self, kind: int, body: Any, buffers: Any) -> None:
+        references = self.peer.peers.options.references
+        if references is None:
+            raise RemoteProtocolError("remote references, and this node has none")
+        if kind or buffers is not None or len(body) > control.MAX_REFS:
+            raise RemoteProtocolError("remote references that have not their shape")
+        try:
+            references.heard(self.peer.name, bytes(body))
+        except Exception as error:
+            raise RemoteProtocolError(f"remote references that cannot be read: {error!r}") from error
+
+    def _of_code(self, kind: int, body: Any, buffers: Any) -> None:
+        if kind or buffers is not None or len(body) > control.MAX_CODE:
+            raise RemoteProtocolError("what code is built of, and it has not its shape")
+        hook = self.peer.encoder.hook
+        if hook is None:  # which they do not know before they are connected
+            return
+        try:
+            hook.heard(bytes(body))
+        except Exception as error:
+            raise RemoteProtocolError(f"what code is built of, and it cannot be read: {error!r}") from error
 
     def goodbye(self, reason: str) -> None:
         """They close the connection, and say why."""

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from beampy.dist.address import Address
     from beampy.dist.cookie import Cookies
+    from beampy.dist.references import References
+    from beampy.errors import UnknownNode
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -19,14 +24,19 @@ class Options:
     """How a node meets others. `runtime.Node` documents each of them for users."""
 
     cookies: Cookies
-    # What functions and classes travel by: hook(peer) for each connection's codec; up(peer, flags) and down(peer).
+    # What functions and classes travel by: hook(peer, say) for each connection's codec, where say(data) writes a CODE
+    # frame now; up(peer, flags) and down(peer).
     code: Any = None
+    references: References | None = None  # what remote references are told of connections
+    # Who else may know where a node is that discovery does not find: its addresses, or what discovery has raised.
+    introduce: Callable[[str, UnknownNode], Awaitable[list[Address]]] | None = None
     features: frozenset[str] = frozenset()  # words that the handshake compares, besides our own
     discovery: Any = None  # None: the name service on each node's host (EPMD)
     bind: str = "127.0.0.1"  # every listener binds loopback unless told otherwise
     port: int = 0  # 0: any free one
     listen: bool = True
     unix: bool = True  # also a unix socket, for nodes of this host
+    shared_memory: bool = True  # for large buffers to nodes that are reached over one, see dist/shared.py
     busy_wait: bool = False  # look for answers a moment longer before the loop sleeps, see dist/busy_wait.py
     tls: Any = None  # None: exactly on addresses that are not loopback; True, False, or TlsFiles
     hidden: bool = False

@@ -30,18 +30,21 @@ from beampy.core.state import Parking
 from beampy.dist.ties import Monitoring, Ties
 from beampy.errors import EncodeError, PeerBusy
 from beampy.wire import control
+from beampy.wire.frame import MAX_SMALL
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from beampy.core.process import Process
     from beampy.core.signals import Signal
     from beampy.dist.connection import Connection
+    from beampy.dist.far_process import FarProcess
     from beampy.dist.peers import Peers
+    from beampy.dist.shared_lane import Lane
     from beampy.dist.spawn import Spawning
     from beampy.wire.channel import Channel
-    from beampy.wire.codec import Encoder
+    from beampy.wire.codec import Body, Encoder
     from beampy.wire.greeting import Peer as Who
 
 log = logging.getLogger("beampy.dist")
@@ -67,12 +70,19 @@ class Peer:
         self.spawns: dict[int, Spawning] = {}
         self.parking = Parking.place()  # who wrote more small frames than are sent
         self.bulk_parking = Parking.place()  # who wrote a large message that is not sent yet
-        self.encoder: Encoder = peers.encoder(name)  # of the connection there is, or is to be
+        self.encoder: Encoder = peers.encoder(name, self.tell_code)  # of the connection there is, or is to be
+        self.shared: Lane | None = None  # of a connection over a unix socket, while it is up
+        self.process: FarProcess | None = None  # that of the last connection over one
         self.attempt: asyncio.Task[None] | None = None
         self.waiters: list[asyncio.Future[None]] = []
         self.stalled = False
         self.told = ""  # the last failure to connect that was logged
         self.was_up = False
+
+    @property
+    def level(self) -> int:
+        """At which its coming and going is logged."""
+        return logging.DEBUG if self.hidden else logging.INFO
 
     # sending
 
@@ -99,16 +109,52 @@ class Peer:
         if channel is None:
             return
         kind, parts, buffers = self.encoder.encode(message)
-        if buffers:
-            buffers = self.peers.snapshot(buffers)
-        if dest.__class__ is Pid:
-            channel.send_pid(dest.serial, dest.creation, sender.pid.serial, kind, parts, buffers)
-        elif dest.__class__ is Ref:
-            self._answered(dest)
-            channel.send_ref(dest.id, dest.creation, sender.pid.serial, kind, parts, buffers)
-        else:
-            channel.send_name(dest[0], sender.pid.serial, kind, parts, buffers)
+        try:
+            if buffers:
+                kind, parts, buffers = self.kept(kind, parts, buffers)
+            if dest.__class__ is Pid:
+                channel.send_pid(dest.serial, dest.creation, sender.pid.serial, kind, parts, buffers)
+            elif dest.__class__ is Ref:
+                self._answered(dest)
+                channel.send_ref(dest.id, dest.creation, sender.pid.serial, kind, parts, buffers)
+            else:
+                channel.send_name(dest[0], sender.pid.serial, kind, parts, buffers)
+        except BaseException:
+            self.taken_back(kind, parts)
+            raise
         self.wrote(sender)
+
+    def kept(self, kind: int, parts: list[bytes], buffers: Sequence[Any]) -> Body:
+        """A body whose buffers are as they are now, whatever becomes of the message: all that is sent passes here.
+
+        Of one that is too large nothing is copied, for which there may be no memory: the channel refuses it.
+        """
+        if sum(map(len, buffers)) > max(self.peers.options.max_message, MAX_SMALL):
+            return kind, parts, list(buffers)
+        snapshot = self.peers.pool.snapshot
+        if self.shared is not None:
+            return self.shared.kept(kind, parts, buffers, snapshot)
+        return kind, parts, snapshot(buffers)
+
+    def taken_back(self, kind: int, parts: list[bytes]) -> None:
+        """A body that was written and kept will not be sent."""
+        self.encoder.taken_back(kind, parts)
+        if self.shared is not None:
+            self.shared.taken_back(kind, parts)
+
+    def control(self, sender: int, args: tuple[Any, ...], body: Body) -> None:
+        """A control array with a body. EncodeError."""
+        kind, parts, buffers = body
+        if self.channel is None:
+            self.taken_back(kind, parts)
+            return
+        try:
+            if buffers:
+                kind, parts, buffers = self.kept(kind, parts, buffers)
+            self.channel.control(sender, args, kind, parts, buffers)
+        except BaseException:
+            self.taken_back(kind, parts)
+            raise
 
     def _answered(self, ref: Ref) -> None:
         """The answer of a call leaves: the caller's monitor on us is over, at both ends."""
@@ -190,9 +236,7 @@ class Peer:
                     ties.links[signal.sender, signal.to] = None
             sender, args = control.to_control(signal)
             if isinstance(signal, DownSignal | ExitSignal):
-                kind, parts, buffers = self.encode_reason(reason)
-                buffers = self.peers.snapshot(buffers)
-                channel.control(sender, args, kind, parts, buffers)
+                self.control_with(sender, args, reason)
             else:
                 channel.control(sender, args)
         self.wrote(None)
@@ -219,13 +263,30 @@ class Peer:
             self.peers.connect_soon(self)
         return self.channel
 
-    def encode_reason(self, reason: Any) -> Any:
-        """A reason as a body: itself, or what can be said of it."""
+    def control_with(self, sender: int, args: tuple[Any, ...], reason: Any) -> None:
+        """A control array with a reason: itself, or what can be said of it."""
         try:
-            return self.encoder.encode(reason)
+            self.control(sender, args, self.encoder.encode(reason))
         except EncodeError:
             shown = Crash(reason.type, reason.message, reason.traceback) if isinstance(reason, Crash) else None
-            return self.encoder.encode(shown or safe_repr(reason))
+            self.control(sender, args, self.encoder.encode(shown or safe_repr(reason)))
+
+    def tell(self, data: bytes) -> bool:
+        """A frame of remote references'; it waits behind no message in pieces. ValueError for one that is too long."""
+        if len(data) > control.MAX_REFS:
+            raise ValueError(f"{len(data)} bytes, and a frame of references has {control.MAX_REFS} at most")
+        return self._tell(control.REFS, data)
+
+    def tell_code(self, data: bytes) -> bool:
+        """A frame of what definitions are built of, before the message that has them. False: it is down."""
+        return self._tell(control.CODE, data)
+
+    def _tell(self, code: int, data: bytes) -> bool:
+        if self.channel is None:
+            return False
+        self.channel.control(0, (code,), 0, (data,))
+        self.wrote(None)
+        return True
 
     def unreachable(self, signal: Signal) -> None:
         """A signal for a node that we do not, or may not, connect to."""
@@ -245,7 +306,16 @@ class Peer:
         channel, self.channel = self.channel, None
         if channel is not None:
             channel.close()
-        self.encoder = self.peers.encoder(self.name)
+        if self.shared is not None:
+            self.shared.end()
+            self.shared = None
+        references = self.peers.options.references
+        if references is not None:
+            if was_up:
+                references.down(self.name, reason)
+            elif self.encoder.carrier is not None:
+                references.unsent(self.encoder.carrier)
+        self.encoder = self.peers.encoder(self.name, self.tell_code)
         ties, self.ties = self.ties, Ties()
         spawns, self.spawns = self.spawns, {}
         for ours, theirs in ties.links:
@@ -274,6 +344,8 @@ class Peer:
         self.hidden = who.hidden or hidden  # hidden on one side is hidden on both, as in OTP
         if self.peers.options.code is not None:
             self.peers.options.code.up(self.name, who.flags)
+        if self.peers.options.references is not None:
+            self.peers.options.references.up(self.name, who.creation)
         self.said_goodbye = self.told = ""
         self.was_up = True
         for ours, theirs in list(self.ties.links):

@@ -26,6 +26,7 @@ from beampy.dist.node_watch import NodeKind, NodeWatch
 from beampy.dist.peer import Peer
 from beampy.dist.purposes import Purposes
 from beampy.dist.reading import Reader
+from beampy.dist.shared import Shared
 from beampy.dist.spawn import Spawning
 from beampy.dist.whereabouts import Way
 from beampy.errors import HandshakeFailed, NotConnected, Superseded
@@ -38,7 +39,7 @@ from beampy.wire.handshake import Acceptor, Identity, Initiator, Status, simulta
 from beampy.wire.handshake import Peer as Who
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from beampy.core.ids import Ref
     from beampy.core.node import LocalNode
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("beampy.dist")
 
-FEATURES = frozenset({"bulk", "credit"})
+FEATURES = frozenset({"bulk", "credit", "refs"})
 TICK_EVERY = 1.0  # seconds between two looks at all connections, at most; the channel decides whether a tick is due
 LOOKS = 8  # in one tick time, at least, so that its quarters are kept
 CLOSE_TIME = 1.0  # seconds that connections have to send what was written when the node stops
@@ -85,11 +86,13 @@ class Peers:
         self.half_open: dict[Connection, None] = {}
         self.connections: set[Connection] = set()
         self.pool = Pool()
+        self.shared = Shared(self.loop, options.shared_memory)
         self.busy_wait = BusyWait(self.loop)
         self.watch = NodeWatch(node)
         self.context = _context()  # of what runs on behalf of no process
         hidden = options.hidden or not options.listen
-        self.identity = Identity(node.name, node.creation, FEATURES | options.features, FEATURES, hidden=hidden)
+        features = FEATURES | options.features | self.shared.features
+        self.identity = Identity(node.name, node.creation, features, FEATURES, hidden=hidden)
         self.listeners = Listeners(self)
         self.purposes = Purposes(self.loop, self.context)  # what others may connect for, besides messages
         self.searches: set[asyncio.Task[Any]] = set()  # for addresses, on behalf of threads
@@ -134,6 +137,7 @@ class Peers:
                 peer.end("shutdown")
             stopped = NotConnected(peer.name, "this node is stopping")
             peer.tell_waiters(lambda future, why=stopped: future.set_exception(why))  # type: ignore[misc]
+        self.shared.stop()
         if attempts:
             await asyncio.gather(*attempts, return_exceptions=True)
 
@@ -149,7 +153,7 @@ class Peers:
         open = [
             peer.channel for peer in self.table.values() if peer.channel is not None and peer.connection is not None
         ]
-        while self.loop.time() < end and any(channel.queued for channel in open):  # noqa: ASYNC110 -- a second at most
+        while self.loop.time() < end and (any(one.queued for one in open) or self.shared.awaits()):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_AGAIN)
 
     # what core asks for (core/remote.py)
@@ -213,6 +217,11 @@ class Peers:
         connection.close()
         return True
 
+    def tell(self, name: str, data: bytes) -> bool:
+        """Something of remote references' for a peer. False: it is not connected. ValueError: it is too long."""
+        peer = self.table.get(name)
+        return peer is not None and peer.state == "up" and peer.tell(data)
+
     def subscribe(self, pid: Pid, kind: NodeKind, flag: bool) -> bool:
         """NodeUp and NodeDown messages for a process, or no more."""
         return self.watch.subscribe(pid, kind, flag)
@@ -265,14 +274,16 @@ class Peers:
         mode = self.options.auto_connect
         return not self.stopping and (mode == "always" or (mode == "once" and not peer.was_up))
 
-    def encoder(self, name: str) -> Encoder:
-        """What writes messages to a peer, for one connection."""
-        node, code = self.node, self.options.code
-        return Encoder(node.name, node.creation, node.export, None if code is None else code.hook(name))
+    def encoder(self, name: str, say: Callable[[bytes], bool]) -> Encoder:
+        """What writes messages to a peer, for one connection; `say` writes a frame about code."""
+        node, code, references = self.node, self.options.code, self.options.references
+        hook = None if code is None else code.hook(name, say)
+        carrier = None if references is None else references.session(name)
+        return Encoder(node.name, node.creation, node.export, hook, carrier)
 
     def new_channel(self, peer: Peer) -> Channel:
         """A channel for the next connection of a peer; what is sent before it is up waits in there."""
-        peer.incoming = Incoming(peer, Reader(peer.name, 0, peer.encoder.hook))
+        peer.incoming = Incoming(peer, Reader(peer.name, 0, peer.encoder.hook, peer.encoder.carrier, peer.shared))
         return Channel(
             peer.incoming,
             window=WINDOW,
@@ -281,18 +292,6 @@ class Peers:
             tick_time=self.options.tick_time,
             now=self.loop.time(),
         )
-
-    def snapshot(self, buffers: Sequence[Any]) -> list[Any]:
-        """The buffers of a message as they are now: what may still be written to is copied, into used memory."""
-        kept: list[Any] = []
-        for view in buffers:
-            if type(view) is bytes or view.readonly:
-                kept.append(view)
-            else:
-                room = memoryview(self.pool.take(view.nbytes))[: view.nbytes]
-                room[:] = view
-                kept.append(room)
-        return kept
 
     def secure(self, host: str) -> bool:
         """Whether a listener on `host` speaks TLS."""
@@ -381,16 +380,15 @@ class Peers:
         """Whether our end of the connection that a peer still has is gone."""
         return self.peer(who.name).state != "up"
 
-    def is_race(self, error: BaseException) -> bool:
-        """Whether a refusal is only the lesser of two connections made at once."""
-        return isinstance(error, Superseded)
-
     def up(self, connection: Connection, who: Who) -> None:
         """A handshake is done."""
         self.half_open.pop(connection, None)
         peer = self.peer(who.name)
         if peer.connection is not None:
             old = peer.connection
+            if connection.begun < old.begun:  # they have given up on it since: its messages would come out of order
+                connection.fail(Superseded(who.name, "a connection that was begun later is up"))
+                return
             self._lost(peer, "replaced")
             old.fail(NotConnected(peer.name, "replaced by a new connection"))
         for rival in [one for one in self.half_open if one.expected == who.name]:
@@ -401,12 +399,13 @@ class Peers:
         if peer.channel is None:
             peer.channel = self.new_channel(peer)
         peer.is_up(who, self.identity.hidden)
-        peer.incoming.reader = Reader(who.name, who.creation, peer.encoder.hook)
-        peer.connection = connection
+        peer.shared = self.shared.lane(peer, connection.carrier, who.flags)
+        encoder = peer.encoder
+        peer.incoming.reader = Reader(who.name, who.creation, encoder.hook, encoder.carrier, peer.shared)
+        peer.connection, peer.process = connection, connection.process
         connection.peer, connection.channel = peer, peer.channel
         self.connections.add(connection)
-        level = logging.DEBUG if peer.hidden else logging.INFO
-        log.log(level, "connected to %s over %s", peer.name, connection.carrier)
+        log.log(peer.level, "connected to %s over %s", peer.name, connection.carrier)
         self.watch.up(peer.name, peer.hidden)
         if self.options.mesh and not peer.hidden and not self.identity.hidden:
             names = mesh.introduce(self.nodes(), peer.name)
@@ -444,7 +443,7 @@ class Peers:
 
     def _lost(self, peer: Peer, reason: str) -> None:
         creation = peer.creation
-        log.log(logging.DEBUG if peer.hidden else logging.INFO, "lost %s: %s", peer.name, reason)
+        log.log(peer.level, "lost %s: %s", peer.name, reason)
         peer.end(reason)
         # Who says goodbye tells the others itself, or leaves them too.
         meshed = self.options.mesh and not peer.hidden and not self.identity.hidden

@@ -36,18 +36,16 @@ class Spawning(Request):
         self._options = options
         self.dest = peer.name
         self.ref = process.node.new_ref()
-        body = peer.encoder.encode((fn, args))
         channel = peer.ready(process.pid.serial)
+        body = peer.encoder.encode((fn, args))
         if channel is None:
+            peer.taken_back(body[0], body[1])
             self._fail(NodeDown(peer.name))
             return
+        peer.control(process.pid.serial, (control.SPAWN, self.ref.id, options), body)
         self.ref._holder = self
         peer.spawns[self.ref.id] = self
         process.extras().own_requests()[self] = None
-        kind, parts, buffers = body
-        buffers = peer.peers.snapshot(buffers)
-        asked = (control.SPAWN, self.ref.id, options)
-        channel.control(process.pid.serial, asked, kind, parts, buffers)
         peer.wrote(process)
 
     def started(self, pid: Pid) -> None:
@@ -156,6 +154,5 @@ def _refuse(peer: Peer, ref: Ref, error: BaseException) -> None:
     if isinstance(error.__cause__, OF_CODE):
         error = error.__cause__
     said = error if isinstance(error, BeampyError) else Crash.of(error)
-    kind, parts, buffers = peer.encode_reason(said)
-    peer.channel.control(0, (control.SPAWN_REPLY, ref.id, 0), kind, parts, buffers)
+    peer.control_with(0, (control.SPAWN_REPLY, ref.id, 0), said)
     peer.wrote(None)

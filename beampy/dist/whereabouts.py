@@ -13,11 +13,12 @@ import asyncio
 import socket
 import threading
 from concurrent.futures import Future
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from beampy.dist.address import choose, here
 from beampy.dist.blocking import Blocking, Route
-from beampy.dist.dial import check, wants_tls
+from beampy.dist.dial import check, find, wants_tls
 from beampy.errors import NotConnected, UnknownNode
 
 if TYPE_CHECKING:
@@ -90,8 +91,11 @@ class Whereabouts:
                     found.set_exception(NotConnected(self._name, STOPPING))
         if not found.done() and threading.get_ident() == self._loop_thread:
             why = "its address is still looked up, by the event loop that would wait for it here"
-            raise self._failed or NotConnected(self._name, why)
-        return found.result(seconds)
+            raise copy(self._failed or NotConnected(self._name, why))
+        error = found.exception(seconds)
+        if error is not None:
+            raise copy(error)  # the one that is kept would keep the frames of all who ask, and what is in these
+        return found.result()
 
     # on the loop
 
@@ -128,7 +132,7 @@ class Whereabouts:
         routes: list[Route] = []
         try:
             async with asyncio.timeout(peers.options.setup_timeout):
-                for way in choose(await peers.listeners.discovery.lookup(name), here(), unix=peers.options.unix):
+                for way in choose(await find(peers, name), here(), unix=peers.options.unix):
                     try:
                         routes += await _routes(peers, name, way)
                     except NotConnected as failed:

@@ -1,5 +1,5 @@
 """Every error beampy raises, in one place: `local` has those of one node, `nodes` those of many,
-`code` those of code that travels, `pool` those of pools.
+`code` those of code that travels, `pool` those of pools, `refs` those of remote references.
 
     BeampyError
     ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
@@ -47,6 +47,12 @@
     │  ├ PoolTimeout                       queue, boot and run took too long; also CallTimeout
     │  ├ BootFailed                        no machine came up
     │  └ RunnerLost                        the machine of a call is gone
+    ├ RefError                           a reference to an object elsewhere cannot be used:
+    │  ├ OwnerLost                         the node that has the object is gone
+    │  ├ RefExpired                        the object was freed, as nobody was heard of for too long
+    │  ├ RefDropped                        this handle was dropped
+    │  ├ UnknownRef                        there never was such an object
+    │  └ RefTooLarge                       the object does not fit here; also MemoryError
     ├ RemoteError                        an exception of another process, kept as text
     └ InternalError                      a broken invariant of ours: please report it
 
@@ -110,6 +116,7 @@ from beampy.errors.nodes import (
     VersionMismatch,
 )
 from beampy.errors.pool import BootFailed, PoolClosed, PoolError, PoolSaturated, PoolTimeout, RunnerLost
+from beampy.errors.refs import OwnerLost, RefDropped, RefError, RefExpired, RefTooLarge, UnknownRef
 from beampy.errors.root import BeampyError
 
 __all__ = [
@@ -149,6 +156,7 @@ __all__ = [
     "NotRegistered",
     "NotTaskOwner",
     "OriginLost",
+    "OwnerLost",
     "PeerBusy",
     "PoolClosed",
     "PoolError",
@@ -156,6 +164,10 @@ __all__ = [
     "PoolTimeout",
     "ProcessExit",
     "ReceiveTimeout",
+    "RefDropped",
+    "RefError",
+    "RefExpired",
+    "RefTooLarge",
     "RemoteError",
     "RemoteProtocolError",
     "RemoteTraceback",
@@ -167,6 +179,7 @@ __all__ = [
     "Superseded",
     "TaskTimeout",
     "UnknownNode",
+    "UnknownRef",
     "VersionMismatch",
     "VersionSkew",
 ]

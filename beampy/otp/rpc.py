@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from beampy.core.ids import Ref
     from beampy.core.process import Process
+    from beampy.core.standin import StandIn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,7 +98,24 @@ class RemoteCaller:
             self._window if window is UNCHANGED else window,
         )
 
-    # The last overload but one takes any function: the first that fits counts, so those before it are exceptions.
+    # The last overload but one takes any function: the first that fits counts, so those before it are exceptions. An
+    # argument that becomes its object there is known to type checkers among the first two.
+    @overload
+    def __call__(
+        self, node: str, fn: Callable[..., Awaitable[T]], ref: StandIn, /, *args: Any, **kwargs: Any
+    ) -> Handle[T]: ...
+    @overload
+    def __call__(
+        self, node: str, fn: Callable[..., Awaitable[T]], one: Any, ref: StandIn, /, *args: Any, **kwargs: Any
+    ) -> Handle[T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, node: str, fn: Callable[..., T], ref: StandIn, /, *args: Any, **kwargs: Any
+    ) -> Handle[T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, node: str, fn: Callable[..., T], one: Any, ref: StandIn, /, *args: Any, **kwargs: Any
+    ) -> Handle[T]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, node: str, fn: Callable[P, AsyncGenerator[T, Any]], /, *args: P.args, **kwargs: P.kwargs
@@ -146,7 +164,7 @@ class RemoteCaller:
                 start_rpc(me.node)
         else:
             fn = portable(fn, me.node.code)
-        call = RemoteCall(me, node, fn, self._timeout)
+        call = self._call(me, node, fn)
         if call._state != WAITING:
             return call
         leader = leader_for(me, node) if self._capture else None
@@ -162,6 +180,9 @@ class RemoteCaller:
             raise
         call.is_sent(self._timeout)
         return call
+
+    def _call(self, me: Process, node: str, fn: Any) -> RemoteCall:
+        return RemoteCall(me, node, fn, self._timeout)
 
 
 remote_call = RemoteCaller()

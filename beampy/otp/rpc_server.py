@@ -23,6 +23,7 @@ from beampy.core.group_leader import Channel, leader
 from beampy.core.mailbox import next_undecoded
 from beampy.core.request import Failed
 from beampy.core.signals import CANCELLED, NOCONNECTION, NOPROC, SHUTDOWN, Crash, Down, ExitSignal
+from beampy.core.standin import has_standins, resolved
 from beampy.core.unread import NeedsThread, Unread
 from beampy.errors import DecodeError, EncodeError, ProcessExit
 from beampy.errors.code import OF_CODE
@@ -44,6 +45,7 @@ log = logging.getLogger("beampy.otp")
 RPC = "beampy.rpc"  # the reserved name
 
 SWEEP = 256  # calls in the table from which it is looked through for processes that were killed before their first line
+UNKNOWN: Any = None
 WATCH_AGAIN = 1.0  # seconds until a node whose server was not there is watched again
 
 
@@ -253,12 +255,15 @@ class Server:
                 fn = await found(fn, me.node.code)
             me.extras().label = shown(fn)
             kind = kind_of("remote_call", fn)
+            args, kwargs = call.args, call.kwargs
+            if has_standins(args, kwargs):
+                args, kwargs = await resolved(args, kwargs)
             if producer is not None:
-                await produce(producer, kind, fn, call.args, call.kwargs)
+                await produce(producer, kind, fn, args, kwargs)
             elif kind == "async":
-                answer = await fn(*call.args, **call.kwargs)
+                answer = await fn(*args, **kwargs)
             else:
-                answer = await plain(kind, fn, call.args, call.kwargs)
+                answer = await plain(kind, fn, args, kwargs)
             if channel is not None and (channel._waits or channel.report is not None):
                 channel.flush()
             try:
@@ -269,21 +274,24 @@ class Server:
             me.unwatched(ref)
         except ProcessExit as left:
             self.answer(me, channel, ref, Left(left.reason, me.pid))
-            raise
-        except CancelledError:
+            raise left.with_traceback(None)  # noqa: B904  it has been said, and its frames are not to be kept
+        except CancelledError as ended:
             if me.alive:  # by the function's own doing, or asyncio code's: not by an exit signal
                 self.answer(me, channel, ref, Left(CANCELLED, me.pid))
-            raise
+            raise ended.with_traceback(None)  # noqa: B904
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            if not me.alive:
-                raise  # an exit signal ends it, whatever its cleanup does: the caller hears of that
+            if not me.alive:  # an exit signal ends it, whatever its cleanup does: the caller hears of that
+                raise error.with_traceback(None)  # noqa: B904
             self.answer(me, channel, ref, Failed(Crash.of(error), me.pid))
             if ends_call_only(error, kind):
                 return
             me.extras().quiet = True  # it is raised at the caller, so it is not reported here
-            raise
+            raise error.with_traceback(None)  # noqa: B904
         finally:
             self.done(ref, call.caller.node)
+            # The failure has this frame in its traceback, and the process has the failure: they keep no arguments,
+            # and the channel has the process.
+            me = call = channel = fn = args = kwargs = answer = UNKNOWN
 
     def answer(self, me: Process, channel: Channel | None, ref: Ref, answer: Any) -> None:
         """The answer of a function that has not returned."""
@@ -302,10 +310,13 @@ class Server:
             fn = await found(cast.fn, me.node.code) if isinstance(cast.fn, (str, tuple)) else cast.fn
             me.extras().label = shown(fn)
             kind = kind_of("remote_cast", fn)
+            args, kwargs = cast.args, cast.kwargs
+            if has_standins(args, kwargs):
+                args, kwargs = await resolved(args, kwargs)
             if kind == "async":
-                await fn(*cast.args, **cast.kwargs)
+                await fn(*args, **kwargs)
             else:
-                await plain(kind, fn, cast.args, cast.kwargs)
+                await plain(kind, fn, args, kwargs)
         except (SystemExit, KeyboardInterrupt) as error:
             if not ends_call_only(error, kind):
                 raise

@@ -136,10 +136,10 @@ async def written(manager: Manager, runner: Runner) -> str:
     return ""
 
 
-async def delete(manager: Manager, runner: Runner) -> None:
-    """Nothing of this machine is left: its process, its ticket, its right to connect."""
+async def delete(manager: Manager, runner: Runner) -> bool:
+    """Nothing of this machine is left: its process, its ticket, its right to connect. False: its process may be."""
     forget(manager, runner)
-    await end(manager, runner)
+    return await end(manager, runner)
 
 
 def forget(manager: Manager, runner: Runner) -> None:
@@ -149,14 +149,16 @@ def forget(manager: Manager, runner: Runner) -> None:
     manager.home.forget(runner.node)
 
 
-async def end(manager: Manager, runner: Runner) -> None:
-    """Its machine, if it has one, is gone."""
+async def end(manager: Manager, runner: Runner) -> bool:
+    """Its machine, if it has one, is gone. False where that is not sure."""
     if runner.machine is not None:
         try:
             async with asyncio.timeout(DELETING):
                 await manager.backend.terminate(runner.machine)
         except Exception as error:
             log.error("pool %s: the machine of %s may be left: %r", manager.name, runner.label, error)
+            return False
+    return runner.machine is not None
 
 
 async def abandon(manager: Manager, runner: Runner) -> None:

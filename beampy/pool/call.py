@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from beampy.pool.record import Place
 
 JOB = "beampy.pool.job:run"  # what runs there, by the name that every runner has
+KEEP = "beampy.pool.keeping:run"
 STREAM = "beampy.pool.job:stream"
 OUTPUT = 1 << 20  # bytes; a log record has 64 Ki characters at most, and is read here, in a millisecond
 PEER_BUSY = 0.01  # seconds until a call is sent that a runner's connection had no room for; it drains 64 MiB by then
@@ -69,6 +70,7 @@ class PoolCall(RemoteCall):
     started_at: float | None = None  # on the node's clock
     output: Any = None  # what its code printed, once there was something
     progress: Any = None
+    refs: tuple[Any, ...] = ()  # the references among its arguments
 
     def __init__(
         self,
@@ -99,6 +101,10 @@ class PoolCall(RemoteCall):
         end_with(self._process, self)
 
     # the way there
+
+    def waits_for_objects(self) -> bool:
+        """Whether it is not to be started yet: see rebuilding.py."""
+        return False
 
     def send_to(self, place: Place) -> None:
         """Run it at `place`: its slot is taken."""
@@ -134,7 +140,7 @@ class PoolCall(RemoteCall):
             (
                 self.ref,
                 self._process.pid,
-                STREAM if streams else JOB,
+                STREAM if streams else KEEP if options.keep else JOB,
                 args,
                 {},
                 to,
@@ -307,6 +313,7 @@ class PoolCall(RemoteCall):
         else:
             self.manager.finished(self)
         self._args = self._kwargs = None  # type: ignore[assignment]
+        self.refs = ()
 
     # what one sees of it
 

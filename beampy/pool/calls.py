@@ -7,20 +7,25 @@ returns. Inside a process nothing of this blocks, and no other process is asked.
 
 from __future__ import annotations
 
-import functools
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, overload
 
 from beampy import api
 from beampy.core.current import here
 from beampy.errors import NotInNode, PoolError
-from beampy.handle import Handle
 from beampy.otp.rpc_function import kind_of, portable, shown, streams
 from beampy.pool.call import PoolCall
+from beampy.pool.casting import cast
+from beampy.pool.keeping import no_items, said, stay
 from beampy.pool.mapping import Mapped
+from beampy.pool.nearness import references
 from beampy.pool.options import CallOptions
+from beampy.pool.rebuilding import Renewing, rebuilt_by, unusable
+from beampy.pool.remote_function import RemoteFunction
 from beampy.pool.scatter import scattered
 from beampy.pool.streams import PoolStream
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
@@ -28,12 +33,19 @@ if TYPE_CHECKING:
 
     from beampy.core.ids import Pid, Ref
     from beampy.core.process import Process
+    from beampy.handle import Handle
     from beampy.pool.manager import Manager
+    from beampy.refs.ref import RemoteRef
+
+    Async: TypeAlias = Callable[..., Awaitable[T]]
+    Plain: TypeAlias = Callable[..., T]
+    Ref_: TypeAlias = RemoteRef[Any]  # an argument that becomes its object there: type checkers see the first two
+    Items: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
-DEADLINE = ("call", "place_child")  # the verbs that have the pool's timeout; the others take as long as they take
+# The verbs that have the pool's timeout; the others take as long as they take.
+DEADLINE = ("call", "keep", "put", "place_child")
 LOOSE = ("submit", "cast", "executor")  # what goes on when its caller's process has ended
 
 
@@ -56,6 +68,8 @@ class Calls:
         after these exceptions. backoff: seconds before the second attempt, doubling (0.1).
         capture: whether what it prints and logs appears here (True), or in its machine's log.
         window: how many items a stream may be ahead of its reader (16).
+        keep: the value stays on its runner, and what comes is a reference to it (False). rebuild: when that runner is
+        lost, who uses the reference here has the call run again (False): see beampy.pool.rebuilding.
 
         >>> await pool.options(timeout=5, retries=2).call(fetch, url)
         """
@@ -112,14 +126,28 @@ class Calls:
         """A call, on the node's loop."""
         manager = self._at_work()
         fn = portable(fn, manager.node.code)
+        refs = references(args, kwargs)
+        if kind is PoolCall and (options.rebuild or (refs and any(map(rebuilt_by, refs)))):
+            kind = Renewing
         call = kind(manager, me, fn, args, kwargs, options, items)
+        call.refs = refs
+        if isinstance(call, Renewing):
+            call.calls = self
         try:
-            manager.start(call)
+            if not call.waits_for_objects():
+                gone = unusable(call._args or (), call._kwargs or {}) if call.refs else None
+                if gone is None:
+                    manager.start(call)
+                else:
+                    call.reject(gone)
         except PoolError as error:
             call.reject(error)
         return call
 
     def _run(self, verb: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Any:
+        if "keep" in kwargs and verb != "keep" and (keep := said(f"pool.{verb}", fn, kwargs)) is not None:
+            options = options.but(keep=keep)
+        options = self._kept(verb, fn, options)
         if not isinstance(fn, str) and streams(kind_of(f"pool.{verb}", fn)):
             return self._stream(verb, fn, args, kwargs, options)
         self._at_work()
@@ -127,6 +155,15 @@ class Calls:
         if self._off_loop(me):
             return api.submit(me, lambda: self._start(me, fn, args, kwargs, options), f"pool.{verb} of {shown(fn)}")
         return self._start(me, fn, args, kwargs, options)
+
+    def _kept(self, verb: str, fn: Any, options: CallOptions, keep: bool = False) -> CallOptions:
+        """The options of a call whose value may be kept. BadFunction, TypeError where it cannot be."""
+        options = options.but(keep=True) if keep and not options.keep else options
+        if options.keep and not isinstance(fn, str) and streams(kind_of(f"pool.{verb}", fn)):
+            raise no_items(f"pool.{verb}", fn)
+        if options.rebuild and not options.keep:
+            raise TypeError(f"pool.{verb}: rebuild is for values that are kept: say keep=True, too, or pool.keep(…)")
+        return options
 
     def _stream(self, verb: str, fn: Any, args: Any, kwargs: Any, options: CallOptions) -> PoolStream[Any]:
         self._at_work()
@@ -137,6 +174,24 @@ class Calls:
 
     # one call
 
+    @overload
+    def call(self, fn: Async[T], /, *args: Any, keep: Literal[True], **kwargs: Any) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def call(  # type: ignore[overload-overlap]
+        self, fn: Plain[T], /, *args: Any, keep: Literal[True], **kwargs: Any
+    ) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def call(self, fn: Async[T], ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[T]: ...
+    @overload
+    def call(self, fn: Async[T], one: Any, ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[T]: ...
+    @overload
+    def call(  # type: ignore[overload-overlap]
+        self, fn: Plain[T], ref: Ref_, /, *args: Any, **kwargs: Any
+    ) -> Handle[T]: ...
+    @overload
+    def call(  # type: ignore[overload-overlap]
+        self, fn: Plain[T], one: Any, ref: Ref_, /, *args: Any, **kwargs: Any
+    ) -> Handle[T]: ...
     @overload
     def call(  # type: ignore[overload-overlap]
         self, fn: Callable[P, AsyncGenerator[T, Any]], /, *args: P.args, **kwargs: P.kwargs
@@ -154,14 +209,28 @@ class Calls:
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run `fn(*args, **kwargs)` on a runner; the Handle of its value. A generator gives a stream.
 
-        It ends with the process that called, and after the pool's `timeout`. Raises what the function raised, with a
-        RemoteTraceback as its cause; RunnerLost, BootFailed, PoolTimeout, PoolSaturated, PoolClosed; EncodeError for
-        what cannot travel; ServerExited and CallKilled where something there ended it, its own exit(reason) too.
+        It ends with the process that called, and after the pool's `timeout`. A RemoteRef among the arguments becomes
+        its object there. `keep=True` is ours where `fn` has no parameter of that name: see `keep`. Raises what the
+        function raised, with a RemoteTraceback as its cause; RunnerLost, BootFailed, PoolTimeout, PoolSaturated,
+        PoolClosed; EncodeError for what cannot travel; ServerExited and CallKilled where something there ended it, its
+        own exit(reason) too.
 
         >>> await pool.call(resize, image, width=640)
         """
         return self._run("call", fn, args, kwargs, self._of("call"))
 
+    @overload
+    def submit(self, fn: Async[T], /, *args: Any, keep: Literal[True], **kwargs: Any) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def submit(self, fn: Plain[T], /, *args: Any, keep: Literal[True], **kwargs: Any) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def submit(self, fn: Async[T], ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[T]: ...
+    @overload
+    def submit(self, fn: Async[T], one: Any, ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[T]: ...
+    @overload
+    def submit(self, fn: Plain[T], ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[T]: ...
+    @overload
+    def submit(self, fn: Plain[T], one: Any, ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[T]: ...
     @overload
     def submit(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]: ...
     @overload
@@ -176,29 +245,76 @@ class Calls:
         """
         return self._run("submit", fn, args, kwargs, self._of("submit"))
 
+    # values that stay there
+
+    @overload
+    def keep(self, fn: Async[T], ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def keep(self, fn: Async[T], one: Any, ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def keep(self, fn: Plain[T], ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def keep(self, fn: Plain[T], one: Any, ref: Ref_, /, *args: Any, **kwargs: Any) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def keep(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def keep(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def keep(self, fn: str, /, *args: Any, **kwargs: Any) -> Handle[RemoteRef[Any]]: ...
+    def keep(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """As `call`, but its value stays on the runner: the Handle of a reference to it.
+
+        The runner is kept as long as somebody refers to the value. Given to another call as an argument the reference
+        becomes the value, and that call prefers this runner. `pool.call(fn, …, keep=True)` says the same, where `fn`
+        has no parameter called keep. BadFunction for a generator.
+
+        >>> rows = await pool.keep(load, path)
+        >>> await pool.call(total, rows), await rows.do.shape
+        """
+        return self._run("keep", fn, args, kwargs, self._of("keep").but(keep=True))
+
+    @overload
+    def put(self, value: RemoteRef[T], /) -> Handle[RemoteRef[T]]: ...
+    @overload
+    def put(self, value: T, /) -> Handle[RemoteRef[T]]: ...
+    def put(self, value: Any, /) -> Handle[RemoteRef[Any]]:
+        """Keep a copy of a value, or of the object of a reference, on a runner; the Handle of the reference to it.
+
+        >>> table = await pool.put(table)
+        """
+        return self._run("put", stay, (value,), {}, self._of("put").but(keep=True))  # type: ignore[no-any-return]
+
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Handle[None]:
         """Run it; its value is dropped, and its failure is logged. The Handle is done when the pool has taken it.
 
         >>> pool.cast(refresh, "prices")
         """
-        self._at_work()
-        me = self._caller("cast")
-        options = self._of("cast")
-
-        async def taken() -> None:
-            call = self._start(me, fn, args, kwargs, options)
-            if call.done():
-                call.result()
-            call.add_done_callback(_log_failure)
-
-        if self._off_loop(me):
-            return api.submit(me, taken, f"pool.cast of {shown(fn)}")
-        call = self._start(me, fn, args, kwargs, options)
-        call.add_done_callback(_log_failure)
-        return Taken(call)
+        return cast(self, fn, args, kwargs, self._of("cast"))
 
     # many calls
 
+    @overload
+    def map(
+        self,
+        fn: Async[T],
+        /,
+        *iterables: Items,
+        ordered: bool = ...,
+        max_in_flight: int | None = ...,
+        return_exceptions: Literal[False] = ...,
+        keep: Literal[True],
+    ) -> Mapped[RemoteRef[T]]: ...
+    @overload
+    def map(
+        self,
+        fn: Plain[T],
+        /,
+        *iterables: Items,
+        ordered: bool = ...,
+        max_in_flight: int | None = ...,
+        return_exceptions: Literal[False] = ...,
+        keep: Literal[True],
+    ) -> Mapped[RemoteRef[T]]: ...
     @overload
     def map(
         self,
@@ -257,18 +373,20 @@ class Calls:
         ordered: bool = True,
         max_in_flight: int | None = None,
         return_exceptions: bool = False,
+        keep: bool = False,
     ) -> Mapped[Any]:
         """Run `fn` on each item: `async for` (or `for`, on other threads) over the results, or await all as a list.
 
         ordered: results in the order of the items (True), or as they come. max_in_flight: items that are with the pool
         at once, and not read; by default twice what it can run. Items are taken from the iterables as they are
         needed, so these may be endless. The first failure is raised and cancels the rest; with `return_exceptions`
-        it is a result.
+        it is a result. keep: each result stays on its runner, and is a reference here, as with `keep`.
 
         >>> async for tree in pool.map(parse, paths, ordered=False):
         ...     print(tree)
         """
-        return Mapped(self, fn, iterables, ordered, max_in_flight, return_exceptions, self._of("map"))
+        options = self._kept("map", fn, self._of("map"), keep)
+        return Mapped(self, fn, iterables, ordered, max_in_flight, return_exceptions, options)
 
     @overload
     def stream(self, fn: Callable[P, AsyncIterable[T]], /, *args: P.args, **kwargs: P.kwargs) -> PoolStream[T]: ...
@@ -288,22 +406,34 @@ class Calls:
         """
         if not isinstance(fn, str):
             kind_of("pool.stream", fn)
-        return self._stream("stream", fn, args, kwargs, self._of("stream"))
+        options = self._of("stream")
+        if options.keep:
+            raise no_items("pool.stream", fn)
+        return self._stream("stream", fn, args, kwargs, options)
 
+    @overload
+    def scatter(
+        self, fn: Async[T], items: Any, parts: int | None = ..., *, keep: Literal[True]
+    ) -> Handle[list[RemoteRef[T]]]: ...
+    @overload
+    def scatter(
+        self, fn: Plain[T], items: Any, parts: int | None = ..., *, keep: Literal[True]
+    ) -> Handle[list[RemoteRef[T]]]: ...
     @overload
     def scatter(self, fn: Callable[[Any], Awaitable[T]], items: Any, parts: int | None = ...) -> Handle[list[T]]: ...
     @overload
     def scatter(self, fn: Callable[[Any], T], items: Any, parts: int | None = ...) -> Handle[list[T]]: ...
     @overload
     def scatter(self, fn: str, items: Any, parts: int | None = ...) -> Handle[list[Any]]: ...
-    def scatter(self, fn: Any, items: Any, parts: int | None = None) -> Handle[list[Any]]:
+    def scatter(self, fn: Any, items: Any, parts: int | None = None, *, keep: bool = False) -> Handle[list[Any]]:
         """Cut `items` into `parts` pieces and run `fn(piece)` on each at once; the Handle of their results, in order.
 
-        parts: by default what the pool can run at once, so that every runner it may have gets some.
+        parts: by default what the pool can run at once, so that every runner it may have gets some. keep: the results
+        stay there, and are references here. Of a list of references each piece is a list of their objects.
 
         >>> sums = await pool.scatter(sum, range(1_000_000))
         """
-        return scattered(self, fn, items, parts, self._of("scatter"))
+        return scattered(self, fn, items, parts, self._kept("scatter", fn, self._of("scatter"), keep))
 
     # others
 
@@ -364,76 +494,3 @@ class Calls:
         """How many calls the pool can run at once when it has grown."""
         manager = self._at_work()
         return manager.plan.limits.max * manager.width
-
-
-class RemoteFunction(Generic[P, T]):
-    """A function whose calls run in a pool. `local` is the function itself; `map` and `options` are the pool's.
-
-    P: what it takes. T: what a call gives, a Handle or a stream.
-    """
-
-    local: Callable[P, Any]
-
-    def __init__(self, calls: Calls, fn: Callable[P, Any]) -> None:
-        functools.update_wrapper(self, fn)
-        self.calls = calls
-        self.local = fn
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.calls.call(self.local, *args, **kwargs)  # type: ignore[no-any-return]
-
-    def map(self, *iterables: Iterable[Any], **options: Any) -> Mapped[Any]:
-        """`pool.map` of it."""
-        return self.calls.map(self.local, *iterables, **options)
-
-    def options(self, **options: Any) -> RemoteFunction[P, T]:
-        """The same with other options: `pool.options`."""
-        return RemoteFunction(self.calls.options(**options), self.local)
-
-    def __reduce__(self) -> Any:
-        # On a runner it is the function: what it calls there runs there.
-        return _itself, (self.local,)
-
-    def __repr__(self) -> str:
-        return f"<RemoteFunction {shown(self.local)}>"
-
-
-def _itself(fn: Any) -> Any:
-    return fn
-
-
-class Taken(Handle[None]):
-    """The handle of a cast: done from the start; it fails where the pool did not take the call."""
-
-    __slots__ = ("_refused",)
-
-    def __init__(self, call: PoolCall) -> None:
-        self._refused = call.exception() if call.done() and not call.cancelled() else None
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        self.result()
-        return
-        yield
-
-    def result(self, timeout: float | None = None) -> None:
-        if self._refused is not None:
-            raise self._refused
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        return self._refused
-
-    def done(self) -> bool:
-        return True
-
-    def cancelled(self) -> bool:
-        return False
-
-    def cancel(self, msg: Any = None) -> bool:
-        return False
-
-
-def _log_failure(call: PoolCall) -> None:
-    import logging
-
-    if not call.cancelled() and (error := call.exception()) is not None:
-        logging.getLogger("beampy.pool").error("%s was cast, and failed", shown(call.function), exc_info=error)

@@ -21,6 +21,7 @@ from beampy.pool.messages import Stop as StopRunner
 from beampy.pool.record import Runner, Slot
 
 if TYPE_CHECKING:
+    from beampy.core.ids import Pid
     from beampy.pool.manager import Manager
 
 log = logging.getLogger("beampy.pool")
@@ -48,7 +49,10 @@ async def retire(manager: Manager, runner: Runner, why: str) -> None:
         manager.questions += 1
         runner.drain = question = manager.questions
         manager.asked[question] = runner
-        manager.say(runner.pid, Drain(question))
+        asked = [runner.pid, *(slot.pid for slot in runner.slots.values() if slot.pid is not None)]
+        runner.silent = len(asked)
+        for pid in asked:
+            manager.say(pid, Drain(question))
         runner.answer = answer = asyncio.get_running_loop().create_future()
         await asyncio.wait({answer}, timeout=ASKED)
         if runner.drain != question:
@@ -67,10 +71,14 @@ async def _lets_go(runner: Runner, predicate: Any) -> bool:
 
 
 def answered(manager: Manager, answer: Drained | Busy) -> None:
-    """What it says."""
-    runner = manager.asked.pop(answer.number, None)
+    """What it, or a slot of it, says: it may go when all say so."""
+    runner = manager.asked.get(answer.number)
     if runner is None or runner.drain != answer.number:
         return
+    runner.silent -= 1
+    if isinstance(answer, Drained) and runner.silent:
+        return
+    del manager.asked[answer.number]
     runner.drain = 0
     if runner.answer is not None and not runner.answer.done():
         runner.answer.set_result(None)
@@ -180,6 +188,8 @@ async def _lost(manager: Manager, runner: Runner, loss: int, reason: Any) -> Non
         return
     error = RunnerLost(runner.node, _cause(found, reason), found.status, found.oom)
     log.warning("pool %s: %s", manager.name, error)
+    if found.state == "ended":
+        dead(manager, runner.pid)
     grace = manager.backend.grace if manager.options.grace is None else manager.options.grace
     if grace > 0 and found.state in ("running", "unknown"):
         tell(manager, runner, error)
@@ -187,6 +197,13 @@ async def _lost(manager: Manager, runner: Runner, loss: int, reason: Any) -> Non
         if runner.state != "away" or runner.losses != loss:
             return  # it is back, or was
     await _bury(manager, runner, error, lost=True)
+
+
+def dead(manager: Manager, pid: Pid | None) -> None:
+    """The process of this node has ended, for sure: what it owned is lost, and what it held is free at once."""
+    refs = manager.node.references
+    if refs is not None and pid is not None:
+        refs.dead(pid.node, pid.creation)
 
 
 def _cause(found: Description, reason: Any) -> str:
@@ -227,6 +244,7 @@ async def _bury(manager: Manager, runner: Runner, error: RunnerLost, *, lost: bo
     """It is no runner any more: its calls hear it, its machine ends."""
     runner.state = "down"
     manager.asked.pop(runner.drain, None)
+    pids = [runner.pid, *(slot.pid for slot in runner.slots.values())]
     if runner.monitor is not None:
         api.demonitor(runner.monitor, flush=True)
     _take(manager, runner, manager.plan.lost(runner.number, manager.clock()))
@@ -235,7 +253,9 @@ async def _bury(manager: Manager, runner: Runner, error: RunnerLost, *, lost: bo
         manager.slots.runner_gone(runner)
     manager.tell.down(runner, error, lost=lost)
     manager.act()
-    await booting.delete(manager, runner)
+    if await booting.delete(manager, runner):
+        for pid in pids:
+            dead(manager, pid)
     manager.plan.stopped(runner.number, manager.clock())
     manager.act()
     hooks.shrink(manager, runner)

@@ -37,6 +37,19 @@ class Home:
         """The node name of a runner."""
         return f"{self.pool}-{number}@{HOST}"
 
+    def number(self, node: Any) -> int | None:
+        """The number of the runner whose node this is, or that has a slot of this name. None: no name of ours.
+
+        >>> home.number("p-7@127.0.0.1"), home.number("p-7-s2@127.0.0.1"), home.number("app@127.0.0.1")
+        (7, 7, None)
+        """
+        if not isinstance(node, str):
+            return None
+        short, _, host = node.partition("@")
+        number = short[len(self.pool) + 1 :].partition("-s")[0]
+        found = int(number) if number.isdecimal() and number.isascii() else None
+        return found if found is not None and host == HOST and short.startswith(f"{self.pool}-") else None
+
     def expect(self, name: str) -> None:
         """From now on a node of this name can connect with the pool's cookie."""
         self.peers.options.cookies.set_for(name, self.cookie)

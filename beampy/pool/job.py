@@ -1,7 +1,8 @@
 """Jobs: a user's function run on a runner for a call of a pool. What the remote call server there is asked for by name.
 
 Rule: a job's value or exception is its function's own, unchanged. An async function runs in the process of the call,
-any other in a thread. sys.exit() and Ctrl-C in a job end the job and never the runner. Each is listed among the
+any other in a thread. An argument that is a reference becomes the object first, brought from its owner; the job's
+deadline covers that. sys.exit() and Ctrl-C in a job end the job and never the runner. Each is listed among the
 residents, so that the runner does not end under it and the pool hears when one that it has given up has really ended.
 
 Place: under the remote call server, which starts the process and answers; over residents.py. Where output goes is the
@@ -17,6 +18,7 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.current import current
+from beampy.core.standin import has_standins, resolved
 from beampy.otp.rpc_function import found, kind_of, shown, streams
 from beampy.otp.rpc_thread import in_thread
 from beampy.pool.context import restore
@@ -48,6 +50,8 @@ async def run(number: int, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         if fn.__class__ is str or fn.__class__ is tuple:
             fn = await found(fn, me.node.code)
         me.extras().label = name or shown(fn)
+        if has_standins(args, kwargs):
+            args, kwargs = await resolved(args, kwargs)
         kind = kind_of("Pool.call", fn)
         if kind == "async":
             return await fn(*args, **kwargs)
@@ -86,6 +90,8 @@ async def stream(number: int, fn: Any, args: tuple[Any, ...], kwargs: dict[str, 
         if fn.__class__ is str or fn.__class__ is tuple:
             fn = await found(fn, me.node.code)
         me.extras().label = name or shown(fn)
+        if has_standins(args, kwargs):
+            args, kwargs = await resolved(args, kwargs)
         kind = kind_of("Pool.stream", fn)
         if streams(kind):
             source = fn(*args, **kwargs)

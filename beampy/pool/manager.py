@@ -18,10 +18,11 @@ from beampy import api
 from beampy.core.signals import Down
 from beampy.errors import BootFailed, PeerBusy, PoolClosed, PoolError, PoolSaturated, RunnerLost
 from beampy.otp.rpc_call import PEER_BUSY
-from beampy.pool import booting, closing, ending
+from beampy.pool import booting, closing, ending, meeting
 from beampy.pool.context import carry
-from beampy.pool.messages import Busy, Drained, Ended, Forked, Gone, Hello, Leaving, Still
+from beampy.pool.messages import Busy, Drained, Ended, Forked, Gone, Hello, Keeps, Leaving, Meet, Still
 from beampy.pool.metrics import Gauges
+from beampy.pool.nearness import near
 from beampy.pool.plan import Abandon, Boot, Closed, Full, Limits, Place, Plan, Reject, Retire, Stop, TimedOut
 from beampy.pool.record import Place as AnyPlace
 from beampy.pool.record import Runner, Slot
@@ -32,7 +33,7 @@ from beampy.pool.ticket import KEY_BYTES, Tickets
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from beampy.core.ids import Pid
+    from beampy.core.ids import Pid, Ref
     from beampy.core.process import Process
     from beampy.pool.backend import Backend
     from beampy.pool.call import PoolCall
@@ -117,7 +118,8 @@ class Manager:
         job = call.job
         self.calls[job] = call
         try:
-            runner = self.plan.submit(job, call.options.priority, self.clock())
+            prefer = near(call.refs, self.home.number) if call.refs else ()
+            runner = self.plan.submit(job, call.options.priority, self.clock(), prefer)
         except Closed:
             del self.calls[job]
             raise PoolClosed(self.name, self.stopping or "it is stopping") from None
@@ -407,6 +409,11 @@ class Manager:
         elif message.__class__ is Forked or message.__class__ is Ended:
             if self.slots is not None:
                 self.slots.heard(message)
+        elif message.__class__ is Meet:
+            meeting.asked(self, message)
+        elif message.__class__ is Keeps:
+            if self.slots is not None:
+                self.slots.keeps(message)
         elif callable(message):
             message()
 
@@ -456,14 +463,14 @@ class Manager:
         api.set_label(f"pool {self.name}: calls")
         await asyncio.Event().wait()
 
-    def say(self, to: Pid, message: Any, sender: Process | None = None) -> None:
+    def say(self, to: Pid | Ref, message: Any, sender: Process | None = None) -> None:
         """A message to a runner: now, or when its connection has room."""
         try:
             self.node.route_message(sender or self.process, to, message)
         except PeerBusy:
             self.loop.call_later(PEER_BUSY, self.say_again, to, message, sender)
 
-    def say_again(self, to: Pid, message: Any, sender: Process | None) -> None:
+    def say_again(self, to: Pid | Ref, message: Any, sender: Process | None) -> None:
         """The same a little later, unless the runner is gone."""
         if not self.node.closed and to.node in self.node.remote.nodes("all"):
             self.say(to, message, sender)

@@ -12,6 +12,9 @@ terminator has the name RUNNER. A message that is not expected is dropped.
                                       ←      Drain(n)       may it end? New calls are not sent while it is asked
       Drained(n) or Busy(n, why)      →
       Leaving(pid, why)               →                     it was told to end, not by the pool: its calls are lost
+      Keeps(pid, what)                →                     other nodes refer to objects here; "": they do no more
+      Meet(ref, node)                 →                     where is that node? See meeting.py
+                                      ←      Met(addresses, cookie) or Unmet(why), to the ref
                                       ←      Stop(seconds)  end in order, within that time
                                       ←      Fork(spec)     (isolation by process) one more slot, which says Hello
                                       itself
@@ -24,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from beampy.core.ids import Pid
+    from beampy.core.ids import Pid, Ref
 
 RUNNER = "beampy.runner"  # the reserved name of a runner's terminator
 
@@ -86,6 +89,33 @@ class Leaving(NamedTuple):
     """This runner, or slot, ends now, because somebody else wants it (SIGTERM). `pid` is that of its Hello."""
 
     pid: Pid
+    why: str
+
+
+class Keeps(NamedTuple):
+    """Objects of this runner, or slot, are referred to by other nodes: `what`, to people; "" when none is any more."""
+
+    pid: Pid
+    what: str
+
+
+class Meet(NamedTuple):
+    """A runner, or slot, wants to connect with `node`. Answered to `ref`."""
+
+    ref: Ref
+    node: str
+
+
+class Met(NamedTuple):
+    """It is there: fields of dist.address.Address; `cookie`, made for these two, where they do not share one."""
+
+    addresses: tuple[dict[str, Any], ...]
+    cookie: str | None = None
+
+
+class Unmet(NamedTuple):
+    """It cannot be met."""
+
     why: str
 
 

@@ -97,10 +97,17 @@ class PoolOptions:
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What a call is told. `timeout`: seconds over queue, boot and run, None: none. `link`: the end of the calling
-    process ends it. `priority`: higher goes first. `retries`: times it is run again when its runner was lost, or with
-    an exception of `retry_on`; `backoff`: seconds before the first of them, doubling. `capture`: its output appears
-    here."""
+    """What a call is told.
+
+    `timeout`: seconds over queue, boot and run, None: none.
+    `link`: the end of the calling process ends it.
+    `priority`: higher goes first.
+    `retries`: times it is run again when its runner was lost, or with an exception of `retry_on`; `backoff`: seconds
+    before the first of them, doubling.
+    `capture`: its output appears here.
+    `keep`: its value stays on the runner, and the caller gets a reference. `rebuild`: when that runner is lost, the
+    call is run again for who uses the reference.
+    """
 
     timeout: float | None = TIMEOUT
     link: bool = True
@@ -110,6 +117,8 @@ class CallOptions:
     backoff: float = 0.1
     capture: bool = True
     window: int = 16
+    keep: bool = False
+    rebuild: bool = False
 
     def __post_init__(self) -> None:
         _seconds("timeout", self.timeout)
@@ -121,6 +130,9 @@ class CallOptions:
             raise ValueError(
                 f"Pool: retry_on is exception classes, as in (OSError, TimeoutError), not {self.retry_on!r}"
             )
+        for name in ("keep", "rebuild"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"Pool: {name} is True or False, not {getattr(self, name)!r}")
         if not isinstance(self.priority, int):
             raise ValueError(f"Pool: priority is a whole number, not {self.priority!r}")
 

@@ -6,7 +6,8 @@ in order. Not known here: how a machine is started, what a call is, who waits fo
 
     happens                     decision
     ──────────────────────────  ───────────────────────────────────────────────────────────────────────────────────
-    a call comes                to the least loaded runner, the oldest among equals; else it waits. Higher priority
+    a call comes                to the first runner that it prefers and that has a free slot; else to the least loaded
+                                one, the oldest among equals; else it waits, and prefers none any more. Higher priority
                                 first, in order within one. Full when more wait than max_queue and than fit on the
                                 runners that the pool may still get: a machine on its way is no queue
     calls wait                  boot all that the strategy wants and that is missing, at once, up to max. Machines
@@ -35,7 +36,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from beampy.pool.plan_actions import (
     IDLE,
@@ -56,6 +57,9 @@ from beampy.pool.plan_check import check
 from beampy.pool.plan_growth import YOUNG, Growth
 from beampy.pool.plan_limits import Limits, TimedOut
 from beampy.pool.plan_load import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "ASK_AGAIN",
@@ -99,10 +103,12 @@ class Plan(Growth):
 
     # --- the way of every call ---
 
-    def submit(self, call: int, priority: int, now: float, avoid: int | None = None) -> int | None:
-        """A new call: the runner that has it, or None: it waits. It prefers another runner than `avoid`, while there
-        is one with a free slot. Full, Closed: it was not taken."""
-        runner = self._slots.take(call) if avoid is None else self._slots.take_but(call, avoid)
+    def submit(self, call: int, priority: int, now: float, prefer: Sequence[int] = ()) -> int | None:
+        """A new call: the runner that has it, or None: it waits. The first of the runners `prefer` with a free slot has
+        it, if there is one. Full, Closed: it was not taken."""
+        runner = self._slots.take_of(call, prefer) if prefer else None
+        if runner is None:
+            runner = self._slots.take(call)
         if runner is None:
             self._wait(call, priority, now)
             return None

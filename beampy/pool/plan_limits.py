@@ -18,8 +18,8 @@ ZOMBIE_AFTER = 1.0  # seconds: an async call ends at its next await, within mill
 class Limits:
     """What a plan keeps to. `PoolOptions` describes these for users; times are in seconds, None is never.
 
-    max_zombies: None where cancelled calls always end, as in processes that are killed. zombie_after: a cancelled call
-    that still holds its slot after that is a zombie.
+    max_zombies: None where cancelled calls always end, as in processes that are killed.
+    zombie_after: a cancelled call that still holds its slot after that is a zombie.
     """
 
     min: int

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _LOAD = 1 << 40  # one call more, in a key; the boot's number is below: a pool that boots 10 000 a second has 3 years
 _BOOT = _LOAD - 1
@@ -97,18 +100,19 @@ class Slots:
                 return runner
         return None
 
-    def take_but(self, call: int, avoid: int) -> Runner | None:
-        """The same, and on runner `avoid` only where no other has a free slot. Looks at every runner: for retries."""
-        free = [runner for runner in self._runners.values() if runner.key < self._full and runner.id != avoid]
-        if not free:
-            return self.take(call)
-        runner = min(free, key=lambda each: each.key)
-        runner.key += _LOAD
-        runner.calls.add(call)
-        runner.used = True
-        heappush(self._heap, runner.key)
-        self._tidy()
-        return runner
+    def take_of(self, call: int, wanted: Iterable[int]) -> Runner | None:
+        """The call is on a slot of the first of the runners `wanted` that has a free one. None where none has."""
+        runners, full = self._runners, self._full
+        for number in wanted:
+            runner = runners.get(number)
+            if runner is not None and runner.key < full:
+                runner.key += _LOAD
+                runner.calls.add(call)
+                runner.used = True
+                heappush(self._heap, runner.key)
+                self._tidy()
+                return runner
+        return None
 
     def give(self, runner: Runner) -> None:
         """One of its calls has ended, and was taken out of its `calls`."""

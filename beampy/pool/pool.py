@@ -67,9 +67,10 @@ class Pool(Calls):
     who waits gets BootFailed, with the machine's log. `max_zombies` (4): threads of a runner that nobody waits for and
     that do not end, before it is replaced.
 
-    `context`: context variables that go along with each call. `env`: environment variables of runners. `packages`: as
-    of Node. `preload`: modules that runners of this machine have from the start. `on_grow_start`, `on_grow_end`,
-    `on_shrink`: see beampy.pool.hooks. `prefix`: whether output is labelled with its runner.
+    `context`: context variables that go along with each call. `env`: environment variables of runners.
+    `packages`: as of Node. `preload`: modules that runners of this machine have from the start.
+    `on_grow_start`, `on_grow_end`, `on_shrink`: see beampy.pool.hooks.
+    `prefix`: whether output is labelled with its runner.
 
     >>> async with bp.Pool(max=4) as pool:
     ...     await pool.call(pow, 2, 10)

@@ -39,6 +39,8 @@ class Slot:
     call: PoolCall | None = None
     pid: Pid | None = None
     monitor: Ref | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    keeps: str = ""  # what of its objects other nodes refer to
     status: int | None = None
     oom: bool = False
 
@@ -62,6 +64,7 @@ class Runner:
     done: int = 0  # calls that have ended here
     failed: int = 0  # those of them without a value
     drain: int = 0  # the number of the question that is open
+    silent: int = 0  # how many have not answered it: the runner, and its slots
     answer: asyncio.Future[None] | None = None  # to it
     gone: asyncio.Future[None] | None = None  # while its end is waited for
     why: str = ""  # why it ends, where that is known

@@ -22,17 +22,16 @@ import os
 import platform
 import signal
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from beampy.dist.address import Address
-from beampy.dist.discovery import StaticDiscovery
-from beampy.pool import job  # noqa: F401  -- so that the first call imports nothing
+from beampy.pool import job, keeping  # noqa: F401  -- so that the first call imports nothing
+from beampy.pool.meeting import Introductions
 from beampy.pool.messages import PROTOCOL
 from beampy.pool.reaping import die_with
 from beampy.pool.residents import residents
 from beampy.pool.spec import VARIABLE, RunnerSpec
 from beampy.pool.terminator import LOST, Leave, Terminator
+from beampy.runtime.introductions import addresses, listening
 from beampy.runtime.loops import new_event_loop
 from beampy.runtime.node import Node
 from beampy.runtime.program import GC_THRESHOLDS
@@ -131,6 +130,8 @@ async def live(
     ...     status = await live(spec, node)
     """
     told = {"protocol": PROTOCOL, "beampy": __version__} if about is None else about
+    if node._peers is not None:
+        told = {"addresses": listening(node._peers.node)} | told
     return await node.run(Terminator(spec, told, slots, ending).run)
 
 
@@ -148,15 +149,10 @@ def options(spec: RunnerSpec) -> dict[str, Any]:
 
 
 def discovery(spec: RunnerSpec) -> Any:
-    """How a runner finds others: its parent, at the addresses it was told; None, the name service, for want of any.
-
-    A runner that talks to other runners will ask its pool for their addresses: here is the place for that.
+    """How a runner finds others: its parent, at the addresses it was told, and all others through its pool
+    (meeting.py); None, the name service, for want of addresses.
     """
-    if not spec.addresses:
-        return None
-    fields = Address.__dataclass_fields__
-    where = [Address(**{key: told[key] for key in told if key in fields}) for told in spec.addresses]
-    return StaticDiscovery({spec.parent: where})
+    return Introductions(spec.parent, addresses(spec.addresses)) if spec.addresses else None
 
 
 def about(node: Node) -> dict[str, Any]:
@@ -165,7 +161,6 @@ def about(node: Node) -> dict[str, Any]:
     "protocol", "beampy" and "python" (versions), "os_pid", "cpus" it may use, "memory" (bytes it may have; 0: unknown),
     "addresses" it listens at (fields of dist.address.Address).
     """
-    peers = node._peers
     return {
         "protocol": PROTOCOL,
         "beampy": __version__,
@@ -173,7 +168,7 @@ def about(node: Node) -> dict[str, Any]:
         "os_pid": os.getpid(),
         "cpus": cpus(),
         "memory": memory(),
-        "addresses": [] if peers is None else [asdict(address) for address in peers.listeners.addresses()],
+        "addresses": [] if node._peers is None else listening(node._peers.node),
     }
 
 

@@ -25,8 +25,11 @@ from typing import NamedTuple, TypeAlias
 class Load(NamedTuple):
     """A pool at one moment. Runners that are on their way out, and what is still on them, are not counted.
 
-    waiting: calls without a slot. running: calls on a slot. zombies: calls that were cancelled and still hold theirs.
-    runners: those that take calls. booting: machines on their way. max_concurrency: slots of a runner.
+    waiting: calls without a slot. running: calls on a slot.
+    zombies: calls that were cancelled and still hold theirs.
+    runners: those that take calls. booting: machines on their way.
+    max_concurrency: slots of a runner.
+    min, max: the pool's, in runners.
     """
 
     waiting: int

@@ -2,7 +2,8 @@
 
 Rule: parts are contiguous and as even as can be, and keep their type where it can be sliced: a list gives lists, a
 range ranges, an array arrays, a frame frames. All calls start at once. The first failure is that of the whole, and
-cancels the other calls; so does cancelling the handle, or who awaits it.
+cancels the other calls; so does cancelling the handle, or who awaits it. Of a list (or tuple) of references each part
+is a list of the objects, fetched where the part is worked on; the first item says whether it is such a list.
 
 It knows a pool as a Starter only.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from beampy import api
 from beampy.core.request import ANSWERED, WAITING
+from beampy.core.standin import StandIn
 from beampy.errors import BadFunction
 from beampy.otp.rpc_function import kind_of, shown, streams
 from beampy.otp.stream_engine import Bell
@@ -45,6 +47,8 @@ def scattered(
     me = pool._caller("scatter")
     width = pool._width()
     pieces = cut(items, width if parts is None else parts)
+    if pieces and isinstance(pieces[0], (list, tuple)) and isinstance(pieces[0][0], StandIn):
+        pieces = [Piece(list(piece), type(piece)) for piece in pieces]
 
     def start() -> Scattered:
         return Scattered(pool, me, fn, pieces, options)
@@ -83,6 +87,26 @@ def can_slice(items: Any) -> bool:
     except Exception:  # a deque; a class of one's own that knows numbers only
         return False
     return True
+
+
+class Piece(StandIn):
+    """A part of a list of references: an argument that becomes the list of their objects. `kind`: list, or tuple."""
+
+    __slots__ = ("kind", "parts")
+
+    def __init__(self, parts: list[Any], kind: type) -> None:
+        self.parts = parts
+        self.kind = kind
+
+    def __reduce__(self) -> Any:
+        return Piece, (self.parts, self.kind)
+
+    @property
+    def id(self) -> Any:
+        return tuple(part.id for part in self.parts if isinstance(part, StandIn))
+
+    async def value_here(self) -> Any:
+        return self.kind([await part.value_here() if isinstance(part, StandIn) else part for part in self.parts])
 
 
 class Scattered(Bell):

@@ -3,7 +3,10 @@
 Rule: a sync function gets a process of its runner's that runs nothing else meanwhile; async functions share the
 runner's own loop. Processes are forked when calls need them, at most as many as the runner has slots, and kept. One
 whose call was cancelled or has timed out is ended, SIGTERM first, and another is forked when it is needed. One that
-dies takes its call with it, and nothing else.
+dies takes its call with it, and nothing else but the objects that it kept.
+
+A process that keeps objects (keeping.py) is not ended for a call: that is told to end as one in a thread is, and has
+the slot until it does. Such a process gets other calls than those for its objects only where no other is to be had.
 
 Place: the manager's; the plan knows runners and how many calls each has, not which process has which.
 """
@@ -19,7 +22,8 @@ from beampy import api
 from beampy.errors import RunnerLost
 from beampy.otp.rpc_function import kind_of
 from beampy.pool import booting, ending
-from beampy.pool.messages import Ended, Fork, Forked, Kill, Welcome
+from beampy.pool.messages import Ended, Fork, Forked, Keeps, Kill, Still, Welcome
+from beampy.pool.nearness import owned
 from beampy.pool.placing import Placing
 from beampy.pool.record import Place, Runner, Slot
 
@@ -54,14 +58,34 @@ class Slots:
 
     def send(self, call: PoolCall, runner: Runner) -> None:
         """Give it a process of the runner, now or when there is one."""
-        while runner.free:
-            slot = runner.free.popleft()
-            if slot.state == "free":
-                slot.state, slot.call = "busy", call
-                call.send_to(slot)
-                return
+        slot = self._free_one(call, runner)
+        if slot is not None:
+            runner.free.remove(slot)
+            slot.state, slot.call = "busy", call
+            call.send_to(slot)
+            return
         runner.wanting.append(call)
         self.fork(runner)
+
+    def _free_one(self, call: PoolCall, runner: Runner) -> Slot | None:
+        """The process that owns an object of the call's, else one without objects, else one with, where it is full."""
+        free = runner.free
+        while free and free[0].state != "free":
+            free.popleft()
+        owners = {node for node, _ in owned(call.refs)} if call.refs else ()
+        plain: Slot | None = None
+        last: Slot | None = None
+        for slot in free:
+            if slot.state != "free":
+                continue
+            if slot.node in owners:
+                return slot
+            last = last or slot
+            if plain is None and not slot.keeps:
+                plain = slot
+                if not owners:
+                    break
+        return last if plain is None and len(runner.slots) >= self.manager.width else plain
 
     def fork(self, runner: Runner) -> None:
         """One more process, where more calls want one than are starting."""
@@ -87,6 +111,7 @@ class Slots:
             return
         slot.pid = hello.pid
         slot.owner.unborn = 0
+        slot.about = hello.about
         slot.os_pid = hello.about.get("os_pid")
         self.manager.home.hurry(slot.node, hello.about)
         slot.monitor = api.monitor(hello.pid, tag=slot)
@@ -115,11 +140,22 @@ class Slots:
             place.owner.wanting.remove(call)
 
     def left(self, call: PoolCall, slot: Slot) -> None:
-        """Nobody waits for its call any more: end the process."""
+        """Nobody waits for its call any more: end the process, or the call alone where it keeps objects."""
         if slot.state == "busy" and slot.call is call and slot.owner.pid is not None:
+            if slot.keeps and slot.pid is not None:
+                self.manager.say(slot.pid, Still((call.job,)), call._process)
+                return
             slot.state = "ending"
             to = slot.owner.pid
             self.manager.say(to, Kill(slot.node, TERMINATE))
+
+    def keeps(self, message: Keeps) -> None:
+        """A process has objects that other nodes refer to, or has none any more."""
+        slot = self.by_name.get(message.pid.node)
+        if slot is not None and slot.pid == message.pid:
+            slot.keeps = message.what
+            if not slot.keeps and slot.call is not None and slot.call.left:
+                self.left(slot.call, slot)  # nothing else is lost with it now
 
     def heard(self, message: Forked | Ended) -> None:
         """What the runner says of a process."""
@@ -147,18 +183,25 @@ class Slots:
         self.by_ticket.pop(slot.ticket, None)
         manager.tickets.revoke(slot.ticket)
         runner.slots.pop(slot.node, None)
+        with contextlib.suppress(ValueError):
+            runner.free.remove(slot)
         if call is not None and was == "busy":
             self.dying[slot.node] = slot
             manager.loop.call_later(STATUS, self._tell, slot)
         elif call is not None and manager.calls.get(call.job) is call:
             manager.freed(call)
-        manager.post(lambda: manager.home.forget(slot.node))
+        manager.post(lambda: self._forget(slot))
         runner.unborn += was == "starting"
         if runner.unborn >= UNBORN and runner.state == "up":
             how = "" if slot.status is None else f" (status {slot.status})"
             ending.useless(manager, runner, f"{runner.unborn} processes of it in a row ended as they started{how}")
         elif runner.state == "up" and runner.wanting:
             self.fork(runner)
+
+    def _forget(self, slot: Slot) -> None:
+        """It does not come back: without its connection it ends, if it has not yet."""
+        self.manager.home.forget(slot.node)
+        ending.dead(self.manager, slot.pid)
 
     def _tell(self, slot: Slot) -> None:
         """The caller hears how it ended: when that is known, or has not been said in time."""

@@ -20,11 +20,16 @@ FAILSAFE = 20.0  # seconds without any connection after which a runner that neve
 class RunnerSpec:
     """What a runner is told. Times in seconds.
 
-    name: its node name. parent: the pool's node, at one of `addresses` (`[{"host", "port", "tls", "unix", "boot_id",
-    "netns"}]`, fields of `dist.address.Address`). manager: the registered name of the pool's process there. cookie,
-    ticket: how it proves itself. grace: how long it waits for a parent it has lost. failsafe: how long for one that
-    never comes. shutdown: what jobs and children get when it ends. slots: how many calls at once. isolation: "thread"
-    or "process"; "slot" for the process of one slot. parent_pid: the process to end with, on the same machine; 0: none.
+    name: its node name.
+    parent: the pool's node, at one of `addresses` (`[{"host", "port", "tls", "unix", "boot_id", "netns"}]`, fields of
+    `dist.address.Address`).
+    manager: the registered name of the pool's process there.
+    cookie, ticket: how it proves itself.
+    grace: how long it waits for a parent it has lost. failsafe: how long for one that never comes.
+    shutdown: what jobs and children get when it ends.
+    slots: how many calls at once.
+    isolation: "thread" or "process"; "slot" for the process of one slot.
+    parent_pid: the process to end with, on the same machine; 0: none.
     """
 
     name: str

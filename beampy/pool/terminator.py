@@ -23,7 +23,9 @@ from beampy import api
 from beampy.core.signals import NOPROC, Down, Exit
 from beampy.errors import BeampyError, NotConnected, PeerBusy, ReceiveTimeout
 from beampy.otp.dynamic import DynamicSupervisor
+from beampy.pool import keeping
 from beampy.pool.children import Placed, Supervised
+from beampy.pool.meeting import Introductions
 from beampy.pool.messages import (
     RUNNER,
     Busy,
@@ -33,6 +35,7 @@ from beampy.pool.messages import (
     Fork,
     Forked,
     Hello,
+    Keeps,
     Kill,
     Leaving,
     Refused,
@@ -41,7 +44,7 @@ from beampy.pool.messages import (
     Welcome,
 )
 from beampy.pool.messages import Gone as GoneJobs
-from beampy.pool.residents import residents, told_nobody
+from beampy.pool.residents import LATER, residents, told_nobody
 from beampy.pool.spec import RunnerSpec
 
 if TYPE_CHECKING:
@@ -116,6 +119,10 @@ class Terminator:
         self.here = residents(self.me.node)
         self.here.terminator = self.me
         self.here.tell = self.tell_gone
+        keeping.watch(self.me.node, self.here, self.keeps)
+        discovery = getattr(getattr(self.me.node.remote, "listeners", None), "discovery", None)
+        if isinstance(discovery, Introductions):
+            discovery.through(self.me, self.manager)
         if self.slots is not None:
             self.slots.on_end(lambda name, status, oom: self.to_pool(Ended(name, status, oom)))
         try:
@@ -343,6 +350,12 @@ class Terminator:
     def tell_gone(self, jobs: tuple[int, ...]) -> bool:
         """Jobs are gone. False when the connection is full: later."""
         return not self.connected or self.send(GoneJobs(jobs))
+
+    def keeps(self) -> None:
+        """Other nodes refer to objects here, or do no more: the pool does not kill a slot for a call then."""
+        message = Keeps(self.me.pid, self.here.kept.get(keeping.TOKEN, ""))
+        if self.connected and self.me.alive and not self.send(message):
+            self.me.node.loop.call_later(LATER, self.keeps)
 
     def send(self, message: Any) -> bool:
         """A message to the pool's process. False when its connection is full."""

@@ -54,9 +54,10 @@ class Zygote:
 
     `entry`: the function ("module:function") that a fork calls with its RunnerSpec, and whose value is its exit status.
     `preload`: modules that it imports too. One that starts threads makes it unfit: `ready` raises ZygoteError.
-    `python`: its interpreter. `remove`: a directory of files that it removes at its end. `log`: a file for what it
-    writes itself. `on_end(os_pid, status, oom)` is called on the loop when a fork has ended: with its exit status, or
-    minus a signal's number, None where that is not known; and whether memory had run out.
+    `python`: its interpreter.
+    `remove`: a directory of files that it removes at its end. `log`: a file for what it writes itself.
+    `on_end(os_pid, status, oom)` is called on the loop when a fork has ended: with its exit status, or minus a signal's
+    number, None where that is not known; and whether memory had run out.
     """
 
     def __init__(
@@ -220,9 +221,11 @@ class Zygote:
     ) -> int:
         """A new process, which runs the entry with this spec. Its process id.
 
-        `log`: the file that it writes to, made if need be. `env`: added to the environment. `name`: what marks what it
-        starts; by default the spec's. `memory`: bytes of data it may have; more is a MemoryError in it. Cancelled, it
-        leaves none behind. ZygoteError: there is no such process. ValueError: `spec` and `env` cannot be sent.
+        `log`: the file that it writes to, made if need be. `env`: added to the environment.
+        `name`: what marks what it starts; by default the spec's.
+        `memory`: bytes of data it may have; more is a MemoryError in it.
+        Cancelled, it leaves none behind. ZygoteError: there is no such process. ValueError: `spec` and `env` cannot be
+        sent.
         """
         await self.ready()
         if not name:

@@ -34,6 +34,7 @@ CORE = (
     "beampy.runtime.program",
     "beampy.runtime.records",
     "beampy.runtime.code",
+    "beampy.runtime.references",
     "beampy.dist.join",
     "beampy.code.closures",
     "beampy.code.store",

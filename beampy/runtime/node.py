@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from beampy.dist.cookie import Cookies
     from beampy.dist.peers import Peers
     from beampy.runtime.code import CodeService
+    from beampy.runtime.references import References
 
 T = TypeVar("T")
 
@@ -58,15 +59,17 @@ class Node:
     made when it is missing. Whoever has it can run code on the node.
     `bind`, `port`: where it listens for TCP: loopback, any port. Other addresses speak TLS (`tls=False`: not; True:
     everywhere; bp.TlsFiles: with certificates that both sides verify). `unix`: also listen on a unix socket, for nodes
-    of this host. `busy_wait`: look for answers up to 50 µs longer before sleeping, for short calls between processors.
-    `listen=False`: not at all; the node then only connects, and is hidden. `pipe`: two file descriptors, to read and
-    to write, mostly (0, 1): the node is connected over these by who started its process (`attach_pipe`), does not
-    listen unless told to, and what is printed goes to stderr. When the pipe ends, nobody can reach a node that does
-    not listen: `bp.run` then ends, as after SIGTERM. `hidden`: not in `nodes()` of others, and not in the mesh.
-    `mesh`: connect with all whom our peers are connected to. `allowed`: the names of the only nodes that may connect.
-    `auto_connect`: "always", "once" or "never", on first use. `discovery`: how names become addresses; by default the
-    name service (EPMD) on each node's host. `tick_time`: seconds of silence after which a node counts as lost.
-    `setup_timeout`: seconds to connect. `max_message`: bytes of the largest message that others may send us.
+    of this host; to these large buffers (arrays of 1 MiB and more) go through `shared_memory`. `listen=False`: not at
+    all; the node then only connects, and is hidden.
+    `pipe`: two file descriptors, to read and to write, mostly (0, 1): the node is connected over these by who started
+    its process (`attach_pipe`), does not listen unless told to, and what is printed goes to stderr. When the pipe ends,
+    nobody can reach a node that does not listen: `bp.run` then ends, as after SIGTERM.
+    `hidden`: not in `nodes()` of others, and not in the mesh. `mesh`: connect with all whom our peers are connected to.
+    `allowed`: the names of the only nodes that may connect. `auto_connect`: "always", "once" or "never", on first use.
+    `discovery`: how names become addresses; by default the name service (EPMD) on each node's host.
+    `tick_time`: seconds of silence after which a node counts as lost. `setup_timeout`: seconds to connect.
+    `max_message`: bytes of the largest message that others may send us.
+    `busy_wait`: look for answers up to 50 µs longer before sleeping, for short calls between processors.
 
     What it does about code that others have and it has not:
     `accept_code`: whether functions, classes and modules of others run here; False: they must be installed
@@ -94,6 +97,7 @@ class Node:
         listen: bool | None = None,
         pipe: tuple[int, int] | None = None,
         unix: bool = True,
+        shared_memory: bool = True,
         busy_wait: bool = False,
         tls: Any = None,
         discovery: Any = None,
@@ -117,6 +121,7 @@ class Node:
                 "port": port,
                 "listen": pipe is None if listen is None else listen,
                 "unix": unix,
+                "shared_memory": shared_memory,
                 "busy_wait": busy_wait,
                 "tls": tls,
                 "discovery": discovery,
@@ -131,6 +136,7 @@ class Node:
         self._accept_code = accept_code
         self._packages: Literal["off", "pure", "install"] = packages
         self._peers: Peers | None = None
+        self._references: References | None = None
         self._code: CodeService | None = None
         self._opening: asyncio.Lock | None = None  # while it learns to meet others, late
         self._cut_off: asyncio.Future[None] | None = None  # done when the only way to other nodes is gone
@@ -190,6 +196,7 @@ class Node:
         # Only nodes that meet others need what this imports.
         import beampy.runtime.records  # noqa: F401
         from beampy.dist.join import join
+        from beampy.runtime.references import References
 
         node = self._core
         start_rpc(node)
@@ -198,6 +205,8 @@ class Node:
 
             self._code = CodeService(node, accept=self._accept_code, packages=self._packages)
             options = options | await self._code.look()
+        self._references = references = References(node)
+        options = options | {"references": references, "introduce": references.introduced}
         self._peers = await join(node, self._cookie, options)
         if self._code is not None:
             self._code.connect(self._peers)
@@ -235,6 +244,10 @@ class Node:
         await node.shut_down("shutdown", self._shutdown_timeout)
         if self._peers is not None:
             await self._peers.stop()
+        if self._references is not None:
+            self._references.close()
+        if node.references is not None:
+            node.references.close()
         if self._code is not None:
             await self._code.close()
 

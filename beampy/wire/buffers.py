@@ -14,7 +14,10 @@ import mmap
 import sys
 from collections import deque
 from errno import ENOMEM
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Buffer = bytearray | mmap.mmap
 
@@ -82,6 +85,18 @@ class Pool:
         kept.append((fresh, self._now))
         return fresh
 
+    def snapshot(self, buffers: Sequence[Any]) -> list[Any]:
+        """The buffers of a message as they are now: what may still be written to is copied, into used memory."""
+        kept: list[Any] = []
+        for view in buffers:
+            if type(view) is bytes or (view.readonly and not _may_change(view.obj)):
+                kept.append(view)
+            else:
+                room = memoryview(self.take(view.nbytes))[: view.nbytes]
+                room[:] = view
+                kept.append(room)
+        return kept
+
     def trim(self, now: float) -> None:
         """Forget every buffer that was handed out KEPT_FOR seconds ago or earlier: its user has it, or nobody has.
 
@@ -113,6 +128,20 @@ class Pool:
             except (KeyError, IndexError):
                 break
             self.size -= other
+
+
+def _may_change(owner: Any) -> bool:
+    """Whether what shows its memory read-only has it from one that may be written to: a view of an array, mostly."""
+    base = getattr(owner, "base", None)  # numpy's: the array that has the memory
+    if base is None:
+        return False
+    try:
+        with memoryview(base) as whole:
+            return not whole.readonly
+    except TypeError:  # what shows no memory itself, such as pyarrow's arrays, does not change it
+        return False
+    except (ValueError, BufferError):  # an array of dates
+        return True
 
 
 def size_class(n: int) -> int:

@@ -15,24 +15,26 @@ Benchmark: benchmarks/codec.py. Not known here: who sends, to whom, how bytes tr
 from __future__ import annotations
 
 import copyreg
-import operator
 import pickle
-import sys
-from functools import partial
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from beampy.core.ids import Pid, Ref
 from beampy.core.signals import Crash
-from beampy.wire.codec_loads import NeedsImport, loads_any, loads_known, loads_plain
+from beampy.errors import EncodeError
+from beampy.wire.carrier import MANIFEST, REFERENCES, manifest, section_of
+from beampy.wire.codec_buffers import reduce_beside
+from beampy.wire.codec_loads import NeedsImport
 from beampy.wire.codec_paths import MAIN, explained
-from beampy.wire.records import CODES, LAST, SHAPES, register_record
+from beampy.wire.decoding import ADDRESSED, CRASH, DEFINED, FOREIGN, OTHERS_REF, PLAIN, REFERENCE, Decoder, Hook, asked
+from beampy.wire.records import CODES, register_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from beampy.wire.codec_loads import Loads
+    from beampy.wire.carrier import Carrier
 
+    Lent = dict[tuple[Any, ...], Any]  # references by their names
     Body = tuple[int, list[bytes], list[Any]]  # kind, parts, buffers: memoryviews, and bytes that are large
 
 __all__ = [
@@ -49,48 +51,13 @@ __all__ = [
     "register_record",
 ]
 
-PLAIN = 0
-# A kind has seven bits: whether the body is foreign, the number of the record that the message is (else 0), and
-# whether the record begins with a reference and a pid of the sender's, as every call does: two numbers, then.
-FOREIGN = 1
-ADDRESSED = 64
-INTEGERS = ("BININT", "BININT1", "BININT2", "LONG1")  # the opcodes that write one
 BINBYTES, NEXT_BUFFER = b"B", b"\x97"  # pickle's opcodes: a length and bytes; the next buffer, whatever it is
 JOINED = 16 * 1024  # bytes that are copied into one piece with the prologue: cheaper than a piece of its own
 PROTOCOL = 5  # out-of-band buffers; Python 3.8 and later read it
 OUT_OF_BAND = 16 * 1024  # bytes from which a buffer travels beside the body: a copy of less costs under 1 µs
-MOST_PIDS = 4096  # remembered for each sender, at some 200 bytes
 
 # NEXT_BUFFER, MEMOIZE, POP, three times: the reader's objects become entries 0, 1 and 2 of its memo.
 PROLOGUE = b"\x97\x940" * 3
-# What is made by number: a record by its own, and these.
-OTHERS_REF, CRASH, DEFINED = 0, 1, LAST
-
-new_tuple = tuple.__new__
-
-
-class Hook(Protocol):
-    """What lets functions and classes travel that cannot be imported on the other side: a layer above has it.
-
-    One for each peer. `kinds` are further types whose objects `encode` is asked about.
-    """
-
-    kinds: frozenset[Any]
-
-    def encode(self, obj: Any) -> Any:
-        """How to rebuild `obj`, as `__reduce__` says it; NotImplemented: by its name.
-
-        `(MADE, (DEFINED, fields))` lets the other side's `made(fields)` do it.
-        """
-
-    def made(self, fields: Any, now: bool) -> Any:
-        """What `fields` stand for. With `now` it may not wait: NeedsImport, and it is asked again in a thread."""
-
-    def loads(self, body: Any, buffers: Iterable[Any]) -> Any:
-        """pickle.loads, in a thread."""
-
-    def loads_known(self, body: Any, buffers: Iterable[Any]) -> Any:
-        """The same on an event loop: it never imports, and raises NeedsImport."""
 
 
 def _pid(key: Any) -> None: ...
@@ -128,12 +95,13 @@ class Encoder:
     """Writes the messages of one node, in one thread.
 
     `node` and `creation` are the node's own; `export(ref)` is called for each reference of it that somebody waits
-    for, so that the answer finds it; `hook` gets functions and classes before they are sent by name.
+    for, so that the answer finds it; `hook` gets functions and classes before they are sent by name; `carrier` knows
+    the remote references, which cannot travel without one.
 
     `encode(message)` is the body: (kind, parts, buffers). `parts` follow each other; all are immutable bytes.
     `buffers` are views (of bytes, in one dimension) of the memory of `message` itself: who keeps one for later copies
     it first, unless it is `readonly`. EncodeError names the part of the message that cannot travel. Nothing of the
-    message is remembered.
+    message is remembered, but by the carrier what was lent: `taken_back(kind, parts)` says that it will not be sent.
 
     >>> encoder = Encoder("a@localhost", 1, export=print)
     >>> kind, parts, buffers = encoder.encode(("get", b"key"))
@@ -143,40 +111,90 @@ class Encoder:
 
     encode: Callable[[Any], Body]
 
-    def __init__(self, node: str, creation: int, export: Callable[[Ref], None], hook: Hook | None = None) -> None:
+    def __init__(
+        self,
+        node: str,
+        creation: int,
+        export: Callable[[Ref], None],
+        hook: Hook | None = None,
+        carrier: Carrier | None = None,
+    ) -> None:
         self.node = node
         self.creation = creation
         self.export = export
         self.hook = hook
-        self._mirror = Decoder(node, creation, hook)
+        self.carrier = carrier
+        self._mirror = _Mirror()
+        self._back = Decoder(node, creation, hook, None if carrier is None else self._mirror)
         self.encode = _writer(self)
 
-    def portable(self, error: BaseException | None) -> tuple[int, bytes, tuple[bytes, ...]] | None:
-        """The body of a crash's exception, where one of its own type can be made of it again; else None."""
+    def portable(self, error: BaseException | None, lent: Lent) -> tuple[int, bytes, tuple[bytes, ...]] | None:
+        """The body of a crash's exception, where one of its own type can be made of it again; else None.
+
+        It is a part of the message that has the crash: its references come to `lent`, those of that message.
+        """
         if error is None:
             return None
+        inner: Lent = {}
         try:
-            kind, parts, views = self.encode(error)
+            kind, parts, views = _writer(self, inner)(error)
             body, buffers = b"".join(parts), tuple(map(bytes, views))
-            copy = self._mirror.decode(kind, body, buffers)
+            self._mirror.known = inner
+            copy = self._back.decode(kind, body, buffers)
         except Exception:
             return None
-        return (kind, body, buffers) if type(copy) is type(error) else None
+        finally:
+            self._mirror.known = {}
+        if type(copy) is not type(error):
+            return None
+        lent.update(inner)
+        return kind, body, buffers
+
+    def lend(self, refs: list[Any], kind: int, parts: list[bytes]) -> tuple[int, list[bytes]]:
+        """A body that is written, with what says that these references are in it."""
+        carrier = cast("Carrier", self.carrier)
+        section = carrier.lend(refs)
+        try:
+            return kind | MANIFEST, [manifest({REFERENCES: section}), *parts]
+        except EncodeError:
+            carrier.withdraw(section)
+            why = f"it has {len(refs)} references, too many for one message: send them in parts"
+            raise EncodeError("message", why) from None
+
+    def taken_back(self, kind: int, parts: Sequence[bytes]) -> None:
+        """A body that `encode` gave will not be sent."""
+        section = section_of(kind, parts, REFERENCES)
+        if section is not None and self.carrier is not None:
+            self.carrier.withdraw(section)
 
 
-def _writer(encoder: Encoder) -> Callable[[Any], Body]:
-    """One pickler that is used again and again, all that it writes to, and the function that uses it."""
+class _Mirror:
+    """Gives a writer's own references back, where it reads what it has just written."""
+
+    def __init__(self) -> None:
+        self.known: Lent = {}
+
+    def made(self, fields: Any) -> Any:
+        return self.known[fields]
+
+
+def _writer(encoder: Encoder, within: Lent | None = None) -> Callable[[Any], Body]:
+    """One pickler that is used again and again, all that it writes to, and the function that uses it.
+
+    `within` gets the references of a body that is a part of another one.
+    """
     parts: list[Any] = []
     buffers: list[memoryview] = []
     marks: list[int] = []  # how many parts there were when each buffer was put beside them
     # Every object that is no plain data, in the order of writing: a body with one is foreign, and where something
     # fails, the last one is to blame.
     trail: list[Any] = []
+    lent: Lent = {} if within is None else within
     busy = False
     own, own_creation = encoder.node, encoder.creation
-    override = _override(encoder, trail)
+    override = _override(encoder, trail, lent)
 
-    def beside(buffer: pickle.PickleBuffer) -> bool:
+    def stays(buffer: pickle.PickleBuffer) -> bool:
         """Whether a buffer stays in the body; it is put beside it otherwise."""
         view = buffer.raw()
         if view.nbytes < OUT_OF_BAND:
@@ -185,7 +203,7 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
         marks.append(len(parts))
         return False
 
-    pickler = _Pickler(cast("Any", _Sink(parts.append)), PROTOCOL, buffer_callback=beside)
+    pickler = _Pickler(cast("Any", _Sink(parts.append)), PROTOCOL, buffer_callback=stays)
     pickler.reducer_override = override  # type: ignore[method-assign]
     pickler.memo = MEMO
     dump = pickler.dump
@@ -221,12 +239,15 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
                     dump(message[:])
             if trail:
                 kind |= FOREIGN
-            if len(parts) == 1:
-                body = parts.pop()
-                joined = [PROLOGUE + body] if len(body) <= JOINED else [PROLOGUE, body]
+            if lent and within is None:
+                refs = [*lent.values()]
+                body, beside = _beside(parts, buffers, marks)
+            elif len(parts) == 1:
+                whole = parts.pop()
+                joined = [PROLOGUE + whole] if len(whole) <= JOINED else [PROLOGUE, whole]
                 return kind, joined, buffers[:] if buffers else []
-            # Large payloads are parts of their own, and a bytearray's is the bytearray itself.
-            return kind, *_beside(parts, buffers, marks)
+            else:  # large payloads are parts of their own, and a bytearray's is the bytearray itself
+                return kind, *_beside(parts, buffers, marks)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever a __reduce__ raises
@@ -235,12 +256,15 @@ def _writer(encoder: Encoder) -> Callable[[Any], Body]:
             pickler.memo = MEMO
             if trail:
                 trail.clear()
+            if lent and within is None:
+                lent.clear()
             if buffers:
                 buffers.clear()
                 marks.clear()
             if parts:
                 parts.clear()
             busy = False
+        return *encoder.lend(refs, kind, body), beside
 
     return encode
 
@@ -270,10 +294,11 @@ def _beside(parts: list[Any], buffers: list[memoryview], marks: list[int]) -> tu
     return body, beside
 
 
-def _override(encoder: Encoder, trail: list[Any]) -> Callable[[Any], Any]:
+def _override(encoder: Encoder, trail: list[Any], lent: Lent) -> Callable[[Any], Any]:
     """How a pickler writes what is no built-in data: the pickler asks before it looks itself."""
-    own, own_creation, hook = encoder.node, encoder.creation, encoder.hook
+    own, own_creation, hook, carrier = encoder.node, encoder.creation, encoder.hook, encoder.carrier
     kinds: frozenset[Any] = frozenset() if hook is None else hook.kinds
+    references: frozenset[type] = frozenset() if carrier is None else carrier.kinds
 
     def override(obj: Any) -> Any:
         kind = type(obj)
@@ -291,14 +316,26 @@ def _override(encoder: Encoder, trail: list[Any]) -> Callable[[Any], Any]:
         if code is not None:
             return _made, (code, obj[:])
         if kind is Crash:
-            error = encoder.portable(obj.exception)
+            error = encoder.portable(obj.exception, lent)
             if error is not None:
                 trail.append(obj)
             return _made, (CRASH, (obj.type, obj.message, obj.traceback, error))
+        if kind in references:
+            return reference(obj)
         trail.append(obj)
         if kind is FunctionType or issubclass(kind, type) or kind in kinds:
             return by_name(obj)
-        return of_main(obj, kind)
+        reduced = reduce_beside(obj, kind)
+        return of_main(obj, kind) if reduced is NotImplemented else reduced
+
+    def reference(obj: Any) -> Any:
+        try:
+            name = cast("Carrier", carrier).name(obj)
+        except BaseException:
+            trail.append(obj)  # to blame
+            raise
+        lent.setdefault(name, obj)
+        return _made, (REFERENCE, name)
 
     def by_name(obj: Any) -> Any:
         if hook is not None:
@@ -321,136 +358,3 @@ def _override(encoder: Encoder, trail: list[Any]) -> Callable[[Any], Any]:
         return by_name(obj) if isinstance(reduced, str) else reduced
 
     return override
-
-
-class Decoder:
-    """Reads the messages of one sending node, whose name and creation are `node` and `creation`.
-
-    `decode_now(kind, body, buffers)` is for an event loop: it never imports, and raises NeedsImport where a foreign
-    body needs a module that is not there. `decode(kind, body, buffers)` is the same for a thread, and imports it.
-    `body` is bytes or alike; `buffers` are writable (bytearrays, or views of such) and become part of the message:
-    nobody else may keep them. Code of the message's own (__setstate__ …) runs for foreign bodies only.
-    Both raise an Exception, of whatever type, for a body that cannot be read.
-    """
-
-    decode: Callable[..., Any]
-    decode_now: Callable[..., Any]
-
-    def __init__(self, node: str, creation: int, hook: Hook | None = None) -> None:
-        node = sys.intern(node)
-        pids = _Pids(node, creation)
-        pid, ref = pids.__getitem__, partial(Ref, node)
-        in_time: Loads = loads_any if hook is None else hook.loads
-        known: Loads = loads_known if hook is None else hook.loads_known
-        # A plain body has no business with an exception's classes, nor with anybody's code.
-        plain = (pid, ref, _maker(None, None))
-        self.decode_now = _reader(
-            pids, plain, known, (pid, ref, _maker(lambda *body: self.decode_now(*body), hook, True))
-        )
-        self.decode = _reader(pids, plain, in_time, (pid, ref, _maker(lambda *body: self.decode(*body), hook)))
-
-
-def _reader(pids: _Pids, plain: tuple[Any, ...], loads_foreign: Loads, foreign: tuple[Any, ...]) -> Callable[..., Any]:
-    """A function that reads bodies; `plain` and `foreign` are their first three objects."""
-    node, creation = pids.node, pids.creation
-
-    def read(kind: int, body: Any, buffers: Sequence[Any] | None = None) -> Any:
-        try:
-            if kind & FOREIGN:
-                value = loads_foreign(body, (*foreign, *buffers) if buffers else foreign)
-            else:
-                value = loads_plain(body, (*plain, *buffers) if buffers else plain)
-            if kind <= FOREIGN:
-                return value
-            code = kind >> 1 & LAST
-            cls, size = SHAPES[code]
-            if kind & ADDRESSED:
-                address = Ref(node, value[0], creation), pids[value[1]]
-                if len(value) <= size:
-                    value = address + value[2:]
-                else:
-                    make = (foreign if kind & FOREIGN else plain)[2]
-                    value = address + value[2 : size - 1] + (make(value[size - 1], value[size:]),)
-            if len(value) != size:
-                raise _unknown(code, value)
-            return new_tuple(cls, value)
-        except (Exception, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # a __setstate__ that raises SystemExit must not end the node
-            raise pickle.UnpicklingError(f"{type(error).__name__}: {error}") from error
-
-    return read
-
-
-def asked(kind: int, body: Any) -> int | None:
-    """The id of the Ref that an addressed record begins with, also where its rest cannot be read; None without one."""
-    if not kind & ADDRESSED:
-        return None
-    try:
-        import pickletools
-
-        return next(value for op, value, _ in pickletools.genops(bytes(body)) if op.name in INTEGERS)
-    except Exception:  # no pickle at all
-        return None
-
-
-def _maker(decode: Callable[..., Any] | None, hook: Hook | None, now: bool = False) -> Callable[[int, Any], Any]:
-    """What the third object of a body does: records, and rarer things of ours, by number."""
-
-    def make(code: int, fields: Any) -> Any:
-        cls, size = SHAPES[code]
-        if len(fields) == size:
-            return new_tuple(cls, fields)
-        if code == DEFINED and hook is not None:
-            return hook.made(fields, now)
-        if code == OTHERS_REF:
-            node, id, creation = fields
-            return Ref(_name(node), operator.index(id), operator.index(creation))
-        if code == CRASH:
-            kind, message, traceback, error = fields
-            return Crash(kind, message, traceback, _exception(decode, error))
-        raise _unknown(code, fields)
-
-    return make
-
-
-def _unknown(code: int, fields: Any) -> pickle.UnpicklingError:
-    return pickle.UnpicklingError(f"a record {code} of {len(fields)} fields is not known here")
-
-
-def _exception(decode: Callable[..., Any] | None, body: Any) -> BaseException | None:
-    """A crash's exception, where it can be had: its text is in the crash, which must arrive in any case."""
-    if body is None or decode is None:
-        return None
-    try:
-        error = decode(*body)
-    except NeedsImport:
-        raise
-    except Exception:
-        return None
-    return error if isinstance(error, BaseException) else None
-
-
-class _Pids(dict[Any, Pid]):
-    """The sender's pids by serial, and others by (node, serial, creation), so that the second one costs a look-up."""
-
-    def __init__(self, node: str, creation: int) -> None:
-        self.node = sys.intern(node)
-        self.creation = creation
-
-    def __missing__(self, key: Any) -> Pid:
-        if type(key) is int:
-            pid = Pid(self.node, key, self.creation)
-        else:
-            node, serial, creation = key
-            pid = Pid(_name(node), operator.index(serial), operator.index(creation))
-        if len(self) >= MOST_PIDS:
-            self.clear()
-        self[key] = pid
-        return pid
-
-
-def _name(node: Any) -> str:
-    if type(node) is not str:
-        raise pickle.UnpicklingError(f"a node's name is text, not {type(node).__name__}")
-    return sys.intern(node)

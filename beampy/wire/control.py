@@ -29,11 +29,21 @@ SPAWN = 7  # the id of the sender's ref, options; the body is the function and i
 SPAWN_REPLY = 8  # the id of the receiver's ref, the serial of the new process; 0: it failed, and the body says why
 NODES = 9  # names of the nodes that the sender is connected with
 LOST = 10  # the name and creation of a node that the sender has lost
+REFS = 11  # nothing; the body is what remote references have to say to each other
+CODE = 12  # nothing; the body is what the definitions in later messages are built of
+SHARED_OFFER = 20  # a process, descriptor and inode of a memory file, and the secret in it; SHARED.md has these four
+SHARED_ANSWER = 21  # the secret: the sender can read it
+SHARED_RELEASE = 22  # numbers of what was lent, and of what was and must not be written to again
+SHARED_SYNC = 23  # a number up to which all has arrived, as an answer; or the question whether that is so
 IGNORABLE = 128  # from here on: what a release that does not know it may ignore
 
 # A flag of MONITOR frames: the first message to the ref ends the monitor at both ends, without a DEMONITOR.
 ONCE = 1
 
+MAX_REFS = 32 * 1024  # bytes of a REFS body: always a small frame, so it never waits behind a message in pieces
+MAX_CODE = 64 * 1024  # bytes of a CODE body: the most that a small frame has
+MAX_SECRET = 64  # bytes
+MAX_RELEASED = 4096  # numbers in one array, of at most 9 bytes each: below what one control array may have
 MAX_NODES = 1024  # names in one array; a full mesh of more nodes is none that works
 
 
@@ -64,7 +74,60 @@ class Lost(NamedTuple):
     creation: int
 
 
-Received = LinkSignal | UnlinkSignal | UnlinkAckSignal | ExitSignal | DownSignal | Spawn | SpawnReply | Nodes | Lost
+class Refs(NamedTuple):
+    """Something of remote references': it is in the body."""
+
+
+class Code(NamedTuple):
+    """What definitions are built of: it is in the body."""
+
+
+class SharedOffer(NamedTuple):
+    """A memory file of the peer's, to try whether we can read it."""
+
+    pid: int
+    fd: int
+    inode: int
+    secret: bytes
+
+
+class SharedAnswer(NamedTuple):
+    """The peer has read the secret in ours."""
+
+    secret: bytes
+
+
+class SharedRelease(NamedTuple):
+    """The peer does not use these any more; a fork of it may still use those."""
+
+    numbers: list[int]
+    spoiled: list[int]
+
+
+class SharedSync(NamedTuple):
+    """Whether all up to that number has arrived: the peer asks, or says so."""
+
+    number: int
+    answer: bool
+
+
+Received = (
+    LinkSignal
+    | UnlinkSignal
+    | UnlinkAckSignal
+    | ExitSignal
+    | DownSignal
+    | Spawn
+    | SpawnReply
+    | Nodes
+    | Lost
+    | Refs
+    | Code
+    | SharedOffer
+    | SharedAnswer
+    | SharedRelease
+    | SharedSync
+)
 
 
 def to_control(
@@ -175,6 +238,14 @@ def _nodes(value: Any) -> bool:
     return type(value) is list and len(value) <= MAX_NODES and all(map(_node, value))
 
 
+def _secret(value: Any) -> bool:
+    return type(value) is bytes and 0 < len(value) <= MAX_SECRET
+
+
+def _numbers(value: Any) -> bool:
+    return type(value) is list and len(value) <= MAX_RELEASED and all(map(_u64, value))
+
+
 def _options(value: Any) -> bool:
     return type(value) is dict and all(type(key) is str for key in value)
 
@@ -189,6 +260,12 @@ SHAPES: dict[Any, tuple[Callable[[Any], bool], ...]] = {
     SPAWN_REPLY: (_u64, _u64),
     NODES: (_nodes,),
     LOST: (_node, _u32),
+    REFS: (),
+    CODE: (),
+    SHARED_OFFER: (_u32, _u32, _u64, _secret),
+    SHARED_ANSWER: (_secret,),
+    SHARED_RELEASE: (_numbers, _numbers),
+    SHARED_SYNC: (_u64, _flag),
 }
 FROM_A_PROCESS = frozenset({LINK, UNLINK, UNLINK_ACK})
 _RECORDS: dict[int, Callable[..., Received]] = {
@@ -196,4 +273,10 @@ _RECORDS: dict[int, Callable[..., Received]] = {
     SPAWN_REPLY: SpawnReply,
     NODES: Nodes,
     LOST: Lost,
+    REFS: Refs,
+    CODE: Code,
+    SHARED_OFFER: SharedOffer,
+    SHARED_ANSWER: SharedAnswer,
+    SHARED_RELEASE: SharedRelease,
+    SHARED_SYNC: SharedSync,
 }

@@ -19,7 +19,8 @@ FIRST = 2  # 0 and 1 are identities and crashes, which are no NamedTuples (codec
 
 CODES: dict[type, int] = {}
 # For each number its class and how many fields it has; a number that is not taken has -1 of them.
-SHAPES: list[tuple[type, int]] = [(tuple, -1)] * (LAST + 1)
+# One place more than there are numbers: a remote reference has it, which is never a message's own record (codec.py).
+SHAPES: list[tuple[type, int]] = [(tuple, -1)] * (LAST + 2)
 
 
 def register_record(code: int, cls: type[tuple[Any, ...]]) -> None:

@@ -129,6 +129,7 @@ def seeds() -> dict[str, bytes]:
     table = struct.pack(">QQQ", 30, 0, 10)
     arrays = [(1, 9, 2), (2, 9, 2, 1), (4, 9, 2, True), (5, 9, 2, 3), (7, 1, {"link": True})]
     arrays += [(8, 1, 2), (9, ["a@h", "b@h"]), (10, "a@h", 5), (200, [1, [2.5, None, b"x"]])]
+    arrays += [(11,), (12,), (20, 4711, 9, 77, b"secret"), (21, b"secret"), (22, [1, 2], [3]), (23, 5, False)]
     assert {array[0] for array in arrays} >= set(SHAPES) - {3}
     one = begin(1, to_pid, 2, 10, 50)
     # Two buffers of 30 and 10 bytes; the table of two is 16 bytes.

@@ -134,6 +134,18 @@ BODIES = {
                 if i % 100 == 0:
                     await asyncio.sleep(0)  # uvloop frees a cancelled timer in the next turn of the loop
     """,
+    "references": """
+        async def rounds(n):
+            for i in range(n // 10):
+                ref = bp.remote([i])
+                kept = await ref.keep.copy()
+                assert await kept.get() == [i]
+                assert await ref.do.__len__() == 1
+            del ref, kept
+            from beampy.refs.service import refs_of
+            while refs_of(api.self_process().node).objects:
+                await asyncio.sleep(0.01)
+    """,
     "timed receives": """
         async def rounds(n):
             for i in range(n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import fractions
@@ -17,7 +18,11 @@ from hypothesis import strategies as st
 
 from beampy.core.ids import Pid, Ref
 from beampy.core.signals import Crash, Down, Exit, NodeDown, NodeUp, Timeout
-from beampy.wire.codec import ADDRESSED, FOREIGN, PLAIN, Decoder, Encoder, NeedsImport
+from beampy.errors import RemoteProtocolError
+from beampy.wire.carrier import MANIFEST, REFERENCES, read_manifest
+from beampy.wire.codec import FOREIGN, PLAIN, Decoder, Encoder, NeedsImport
+from beampy.wire.decoding import ADDRESSED
+from tests.unit.wire.lender import Lender, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +139,28 @@ def test_an_encoder_has_no_memory(several: list[Any]) -> None:
     for message in several:
         kind, parts, _ = encoder.encode(message)
         assert (kind, b"".join(parts)) == encoded(message)
+
+
+things = st.builds(Thing, st.integers(0, 3))
+
+
+@given(st.recursive(plain_leaves | foreign_leaves | things, containers, max_leaves=20), things)
+def test_references_come_back_and_are_lent_once(message: Any, one: Thing) -> None:
+    out, into = Lender(), Lender()
+    kind, parts, _ = Encoder(HERE, CREATION, lambda ref: None, None, out).encode((message, one))
+    sections, start = read_manifest(b"".join(parts))
+    kept = into.arrived(sections[REFERENCES])
+    copy = Decoder(HERE, CREATION, None, into).decode(kind - MANIFEST, b"".join(parts)[start:])
+    assert exactly(copy) == exactly((message, one))
+    assert len(kept) == len(out.lent[1]) == len({thing.id for thing in out.lent[1]})
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_manifest_is_not_the_protocol(body: bytes) -> None:
+    with contextlib.suppress(RemoteProtocolError):
+        sections, start = read_manifest(body)
+        assert sections
+        assert start <= len(body)
 
 
 # Bytes that nobody encoded. A decoder may do with them what it likes, but take the process down.

@@ -8,7 +8,7 @@ to that too: time stops at each moment at which something might be due, the orac
 from __future__ import annotations
 
 from math import ceil, inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -31,6 +31,9 @@ from beampy.pool.plan import (
     TimedOut,
 )
 from beampy.pool.scaling import Load, ahead, demand, headroom
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def nothing(load: Load) -> int:
@@ -111,9 +114,11 @@ class Oracle:
             runner["used"] = True
             self.out.append(Place(following[0], runner["id"]))
 
-    def best(self, avoid: int | None = None) -> Any:
+    def best(self, prefer: Sequence[int] = ()) -> Any:
         free = [runner for runner in self.those("up") if len(runner["calls"]) < self.width]
-        free = [runner for runner in free if runner["id"] != avoid] or free
+        for wanted in prefer:
+            if found := [runner for runner in free if runner["id"] == wanted]:
+                return found[0]
         return min(free, key=lambda runner: (len(runner["calls"]), runner["id"]), default=None)
 
     def grow(self, now: float) -> None:
@@ -173,8 +178,8 @@ class Oracle:
 
     # what happens
 
-    def submit(self, call: int, priority: int, now: float, avoid: int | None) -> int | None:
-        if runner := self.best(avoid):
+    def submit(self, call: int, priority: int, now: float, prefer: Sequence[int]) -> int | None:
+        if runner := self.best(prefer):
             runner["calls"].append(call)
             runner["used"] = True
         else:
@@ -456,19 +461,19 @@ class Pools(RuleBasedStateMachine):
 
     # what may happen
 
-    @rule(priority=st.sampled_from([0, 0, 0, 1, -1]), which=st.none() | WHICH)
-    def submit(self, priority: int, which: int | None) -> None:
+    @rule(priority=st.sampled_from([0, 0, 0, 1, -1]), wanted=st.just([]) | st.lists(WHICH, max_size=3))
+    def submit(self, priority: int, wanted: list[int]) -> None:
         self.calls += 1
-        avoid = None if which is None else self.one(list(self.machines), which)
+        prefer = [self.one(list(self.machines), which) for which in wanted]
         expected = got = None
         full = 0
         try:
-            expected = self.oracle.submit(self.calls, priority, self.now, avoid)
+            expected = self.oracle.submit(self.calls, priority, self.now, prefer)
             self.fate[self.calls] = "waits"
         except Full:
             full += 1
         try:
-            got = self.plan.submit(self.calls, priority, self.now, avoid)
+            got = self.plan.submit(self.calls, priority, self.now, prefer)
         except Full:
             full += 1
         assert full in (0, 2)
@@ -480,7 +485,7 @@ class Pools(RuleBasedStateMachine):
     @rule(many=st.integers(2, 9))
     def burst(self, many: int) -> None:
         for _ in range(many):
-            self.submit(0, None)
+            self.submit(0, [])
 
     @rule(which=WHICH)
     def end(self, which: int) -> None:

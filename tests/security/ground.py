@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COOKIE = "k3Jt0cXnq9Vb2mZr7LwYdA"
 OTHER = "Qh8sT1zFvE5oGx6uPy4iWj"
-FEATURES = frozenset({"bulk", "credit"})
+FEATURES = frozenset({"bulk", "credit", "refs"})
 WAIT = 10.0  # seconds: nothing here takes a tenth of it
 
 

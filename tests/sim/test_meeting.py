@@ -49,6 +49,31 @@ async def test_both_connect_at_once(world: World) -> None:
 
 
 @scenario
+async def test_a_connection_that_comes_up_after_a_later_one_is_not_taken(world: World) -> None:
+    """b connects anew, and a says that it has a connection yet. That is dead, says b, and its word is long under way;
+    meanwhile a sees it for itself, and connects anew, too. What b sent over the former does not come after that."""
+    a, b = await world.start("a", mesh=False), await world.start("b", mesh=False)
+    got: list[int] = []
+    to_a, to_b = a.spawn(keeper, got), b.spawn(keeper, [])
+    for n in range(0, 60, 2):  # it comes to that in one of a hundred
+        await world.connect("a", "b")
+        old = peers_of(a).table["b@b"].connection
+        world.net.set_link("a", "b", latency=0.05)
+        await world.ask("b", lambda: bp.disconnect("a@a"))
+        early = asyncio.ensure_future(world.run("b", _connect_and_say, "a@a", to_a, n))
+        while not world.sees("b") or peers_of(a).table["b@b"].connection is old:
+            await asyncio.sleep(0.0001)
+        world.net.set_link("a", "b", latency=0.00001)
+        await world.run("a", _connect_and_say, "b@b", to_b, n)
+        await world.run("b", _connect_and_say, "a@a", to_a, n + 1)
+        await early
+        await asyncio.sleep(1)
+        assert got == sorted(got)
+        assert world.is_mesh("a", "b")
+        assert len(peers_of(a).connections) == len(peers_of(b).connections) == 1
+
+
+@scenario
 async def test_both_send_at_once(world: World) -> None:
     """Without connect(): what was sent before there was a connection arrives, on whichever attempt wins."""
     a, b = await world.start("a"), await world.start("b")

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import Any, assert_type
 
 import beampy as bp
+from beampy.pool.mapping import Mapped
 from beampy.pool.streams import PoolStream
 
 
@@ -42,6 +43,24 @@ async def calling(pool: bp.Pool) -> None:
     assert_type(await pool.options(timeout=1, retries=2).call(area, 1), int)
     pool.call(area, "1")  # type: ignore[call-overload]  # pyright: ignore
     pool.call(fetch)  # type: ignore[call-overload]  # pyright: ignore
+
+
+async def keeping(pool: bp.Pool) -> None:
+    assert_type(pool.keep(area, 1), bp.Handle[bp.RemoteRef[int]])
+    assert_type(await pool.keep(fetch, "a", depth=1), bp.RemoteRef[bytes])
+    pool.keep(area, "1")  # type: ignore[call-overload]  # pyright: ignore
+    assert_type(await pool.call(area, 1, keep=True), bp.RemoteRef[int])
+    assert_type(await pool.submit(fetch, "a", keep=True), bp.RemoteRef[bytes])
+    assert_type(pool.map(area, [1, 2], keep=True), Mapped[bp.RemoteRef[int]])
+    assert_type(await pool.scatter(area, [1, 2], keep=True), list[bp.RemoteRef[int]])
+    ref = await pool.put("a")
+    assert_type(ref, bp.RemoteRef[str])
+    assert_type(await pool.put(ref), bp.RemoteRef[str])
+    assert_type(await ref.get(), str)
+    assert_type(await pool.call(area, await pool.keep(area, 1)), int)
+    assert_type(await pool.call(fetch, ref, depth=1), bytes)
+    assert_type(await pool.submit(area, 1, await pool.put(2)), int)
+    assert_type(await pool.keep(fetch, ref), bp.RemoteRef[bytes])
 
 
 async def streams(pool: bp.Pool) -> None:

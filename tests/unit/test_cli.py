@@ -16,7 +16,7 @@ from beampy.cli.arguments import parse
 from beampy.cli.exits import NO, OK, UNREACHABLE, USAGE, Refusal
 from tests.unit.dist.ports import free_port
 
-COMMANDS = ("start", "names", "ping", "ps", "top", "trace", "call", "remsh")
+COMMANDS = ("start", "names", "ping", "ps", "refs", "top", "trace", "call", "remsh")
 ROOT = Path(__file__).resolve().parents[2]
 
 

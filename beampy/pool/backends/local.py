@@ -55,9 +55,11 @@ class LocalBackend:
 
     `preload`: modules that every runner has from its start, such as ("numpy",). They are imported once, and shared. If
     one of them starts threads, as polars does, a fork is not sound any more: runners are then new interpreters, without
-    it. `log_dir`: where what they write is kept; by default a directory of the backend's own, which is removed at its
-    end. `python`: their interpreter. `memory`: bytes of data that each may have (Linux); an allocation beyond it is a
-    MemoryError there. `fork`: True: by a zygote (Linux); False: never; None: where that is possible.
+    it.
+    `log_dir`: where what they write is kept; by default a directory of the backend's own, which is removed at its end.
+    `python`: their interpreter.
+    `memory`: bytes of data that each may have (Linux); an allocation beyond it is a MemoryError there.
+    `fork`: True: by a zygote (Linux); False: never; None: where that is possible.
 
     Runners have the environment that this process had when the pool started, and what the pool's `env` says.
 

@@ -13,6 +13,7 @@ import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from textwrap import dedent
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -29,7 +30,9 @@ from beampy.code.store import Store
 from beampy.code.store_later import StoreLater
 from beampy.code.table import Table
 from beampy.code.watch import Node
+from beampy.wire.carrier import MANIFEST, REFERENCES, read_manifest
 from beampy.wire.codec import Decoder, Encoder
+from tests.unit.wire.lender import Lender
 
 _numbers = itertools.count(1)
 
@@ -77,7 +80,8 @@ class Process(Table):
         """See Definitions.recipe. It says that it is of our origin."""
         if not node.recipe:
             head = node.head if node.kind == CODE else (self.origin, *node.head[1:])
-            node.recipe = pickle.dumps((node.kind, head, node.body, [ref.version for ref in node.refs]), 5)
+            parts = (node.kind, head, node.body, [ref.version for ref in node.refs])
+            node.recipe = pickle.dumps((*parts, True) if node.holds else parts, 5)
         return node.recipe
 
     def version(self, obj: Any) -> bytes:
@@ -93,6 +97,10 @@ class Code(NodeCode):
     def __init__(self, node: Any) -> None:
         super().__init__(node)
         self.peers: dict[str, Asked] = {}
+        self.passed = 0  # definitions with references in them that were built
+
+    def passing(self) -> None:
+        self.passed += 1
 
     def link(self, peer: str, origin: str, *more: Any) -> Any:
         return self.peers.get(peer)
@@ -126,36 +134,58 @@ class Told(set[bytes]):
 
 
 class Connection:
-    """Messages between two processes. `size` is that of the last one, in bytes; `recipes` what went along."""
+    """Messages between two processes. `size`: of the last one and what was said for it, in bytes; `recipes`: which."""
 
     def __init__(self, one: Process, other: Process) -> None:
         self.ends: dict[Process, tuple[PeerCode, Encoder, Decoder]] = {}
-        self.size = 0
+        self.size = self.said = 0
         self.recipes: list[tuple[str, str]] = []
         for mine, peer in ((one, other), (other, one)):
             mine.code.peers[peer.name] = Asked(peer)
-            hook = PeerCode(mine.code, peer.name)
+            hook = PeerCode(mine.code, peer.name, partial(self.say, peer))
             hook.table, hook.told = mine, Told()
-            self.ends[mine] = hook, Encoder(mine.name, 1, lambda ref: None, hook), Decoder(peer.name, 1, hook)
+            lender = Lender()
+            encoder = Encoder(mine.name, 1, lambda ref: None, hook, lender)
+            self.ends[mine] = hook, encoder, Decoder(peer.name, 1, hook, lender)
         self.other = {one: other, other: one}
+
+    def say(self, receiver: Process, data: bytes) -> bool:
+        """A frame of its own, which arrives whatever becomes of the message."""
+        self.said += len(data)
+        self.ends[receiver][0].heard(data)
+        return True
 
     def encode(self, sender: Process, message: Any) -> Any:
         hook, encoder, _ = self.ends[sender]
         told = hook.told
         assert isinstance(told, Told)
         told.new.clear()
+        self.said = 0
         kind, parts, buffers = encoder.encode(message)
-        self.size = sum(map(len, parts)) + sum(memoryview(buffer).nbytes for buffer in buffers)
+        self.size = self.said + sum(map(len, parts)) + sum(memoryview(buffer).nbytes for buffer in buffers)
         self.recipes = []
         for version in told.new:
             data = sender.recipe(version)
             assert data is not None
-            what, head, _, _ = pickle.loads(data)
+            what, head, *_ = pickle.loads(data)
             self.recipes.append((what, head[5] if what == "code" else head[2]))
         return kind, b"".join(parts), [bytearray(buffer) for buffer in buffers]
 
     def decode(self, receiver: Process, body: Any) -> Any:
-        return self.ends[receiver][2].decode(*body)
+        kind, data, buffers = body
+        if not kind & MANIFEST:
+            return self.ends[receiver][2].decode(*body)
+        sections, at = read_manifest(data)
+        lender: Any = self.ends[receiver][1].carrier
+        kept = lender.arrived(sections[REFERENCES])
+        value = self.ends[receiver][2].decode(kind - MANIFEST, data[at:], buffers)
+        del kept
+        return value
+
+    def came(self, receiver: Process) -> list[Any]:
+        """The numbers of the references of each message that has come."""
+        carrier: Any = self.ends[receiver][1].carrier
+        return list(carrier.came)
 
     def send(self, sender: Process, message: Any) -> Any:
         """The message as the other one has it."""

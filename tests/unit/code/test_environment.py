@@ -75,13 +75,13 @@ def of(name: str, version: str = "1.0", module: str = "", kind: str = SOURCE) ->
 def test_off_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/my python/bin/python3")
     with pytest.raises(MissingPackage) as refused:
-        Policy("off", "b@h").decide(of("networkx", "3.4", "networkx.algorithms"), "b@h", "a@h")
+        Policy("off", "b@h").decide(of("nowhere", "3.4", "nowhere.algorithms"), "b@h", "a@h")
     assert str(refused.value) == (
-        "b@h has no networkx 3.4, which a@h uses (module networkx.algorithms): "
+        "b@h has no nowhere 3.4, which a@h uses (module nowhere.algorithms): "
         "this node neither loads packages from others nor installs them. "
-        "Run on b@h: '/opt/my python/bin/python3' -m pip install 'networkx==3.4'"
+        "Run on b@h: '/opt/my python/bin/python3' -m pip install 'nowhere==3.4'"
     )
-    assert refused.value.name == "networkx.algorithms"
+    assert refused.value.name == "nowhere.algorithms"
 
 
 def test_a_python_without_pip_is_helped_with_uv(uv_calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:

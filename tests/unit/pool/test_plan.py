@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from beampy.pool.plan import STOPPED, Abandon, Boot, Closed, Full, Limits, Place, Plan, Reject, Retire
+from beampy.pool.plan import STOPPED, Abandon, Boot, Closed, Full, Place, Plan, Reject, Retire
 from beampy.pool.scaling import Load, ahead, headroom
-
-
-def limits(**changes: Any) -> Limits:
-    fields: dict[str, Any] = {
-        "min": 0,
-        "max": 4,
-        "max_concurrency": 2,
-        "single_use": False,
-        "idle_after": 30.0,
-        "min_idle_after": None,
-        "max_queue": 100,
-        "max_zombies": 1,
-        "boot_rounds": 3,
-        "backoff": 0.25,
-        "boot_timeout": 30.0,
-        "shutdown_timeout": 10.0,
-    }
-    return Limits(**{**fields, **changes})
-
-
-def plan_of(up: int, **changes: Any) -> Plan:
-    """A plan whose min runners, 1 to `up`, are up."""
-    plan = Plan(limits(**{"min": up, **changes}), 0.0)
-    plan.start(0.0)
-    for boot in range(1, up + 1):
-        assert plan.booted(boot, 0.0)
-    plan.take_actions()
-    return plan
+from tests.unit.pool.plan_ground import limits, plan_of
 
 
 def test_a_call_goes_to_the_least_loaded_runner_and_the_oldest_of_equals() -> None:
@@ -47,11 +18,33 @@ def test_a_call_goes_to_the_least_loaded_runner_and_the_oldest_of_equals() -> No
     assert [plan.submit(call, 0, 0.0) for call in (6, 7, 8)] == [3, 2, 3]
 
 
-def test_a_retried_call_avoids_the_runner_that_failed_it_while_another_is_free() -> None:
-    plan = plan_of(2)
-    assert plan.submit(1, 0, 0.0, avoid=1) == 2
-    assert plan.submit(2, 0, 0.0, avoid=1) == 2
-    assert plan.submit(3, 0, 0.0, avoid=1) == 1  # the only one with a free slot
+def test_a_call_goes_to_the_first_runner_that_it_prefers_and_that_has_a_free_slot() -> None:
+    plan = plan_of(3)
+    assert [plan.submit(call, 0, 0.0, prefer=(2, 3)) for call in range(1, 5)] == [2, 2, 3, 3]
+    assert plan.submit(5, 0, 0.0, prefer=(2, 3)) == 1  # these are full: it goes elsewhere at once
+    assert plan.submit(6, 0, 0.0, prefer=(99, 1)) == 1  # there is none of that number
+    assert plan.submit(7, 0, 0.0, prefer=(1, 2)) is None  # all are full: it waits
+    assert plan.ended(1, 0.0) == (7, 2)
+    plan.check()
+
+
+def test_a_call_that_waits_takes_the_first_slot_whichever_runner_it_prefers() -> None:
+    plan = plan_of(2, max=2, max_concurrency=1)
+    assert [plan.submit(call, 0, 0.0) for call in (1, 2)] == [1, 2]
+    assert plan.submit(3, 0, 0.0, prefer=(1,)) is None
+    assert plan.ended(2, 0.0) == (3, 2)
+    plan.check()
+
+
+def test_a_runner_that_is_asked_to_end_or_away_is_not_preferred() -> None:
+    plan = plan_of(2, least=0, max=2, idle_after=1.0)
+    assert plan.submit(1, 0, 0.0, prefer=(2,)) == 2
+    plan.tick(1.0)
+    assert plan.take_actions() == [Retire(1, "idle")]
+    assert plan.submit(2, 0, 1.0, prefer=(1,)) == 2
+    plan.away(2, 1.0)
+    plan.drained(1, 1.0)
+    assert plan.submit(3, 0, 1.0, prefer=(2, 1)) is None
     plan.check()
 
 

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from beampy.pool.plan import ASK_AGAIN, Boot, Limits, Place, Plan, Retire, Stop
+from beampy.pool.plan import ASK_AGAIN, Boot, Place, Plan, Retire, Stop
 from beampy.pool.scaling import ahead, headroom
+from tests.unit.pool import plan_ground
 
-
-def plan_of(up: int, **changes: Any) -> Plan:
-    fields: dict[str, Any] = {
-        "min": up,
-        "max": 4,
-        "max_concurrency": 3,
-        "single_use": False,
-        "idle_after": 30.0,
-        "min_idle_after": None,
-        "max_queue": 100,
-        "max_zombies": 1,
-        "boot_rounds": 3,
-        "backoff": 0.25,
-        "boot_timeout": 30.0,
-        "shutdown_timeout": 10.0,
-    }
-    least = changes.pop("least", up)
-    plan = Plan(Limits(**{**fields, **changes}), 0.0)
-    plan.start(0.0)
-    for boot in range(1, up + 1):
-        plan.booted(boot, 0.0)
-    plan.resize(least, plan.limits.max, 0.0)
-    plan.take_actions()
-    return plan
+plan_of = partial(plan_ground.plan_of, max_concurrency=3)
 
 
 def due(plan: Plan, at: float) -> list[Any]:

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import pytest
 
-from beampy.pool.plan import YOUNG, Abandon, Boot, Limits, Place, Plan, Reject, Retire, Stop, TimedOut
+from beampy.pool.plan import YOUNG, Abandon, Boot, Place, Plan, Reject, Retire, Stop, TimedOut
 from beampy.pool.plan_rounds import Rounds
 from beampy.pool.scaling import ahead
+from tests.unit.pool import plan_ground
 
-
-def plan_of(up: int, **changes: Any) -> Plan:
-    fields: dict[str, Any] = {
-        "min": up,
-        "max": 6,
-        "max_concurrency": 1,
-        "single_use": False,
-        "idle_after": None,
-        "min_idle_after": None,
-        "max_queue": 100,
-        "max_zombies": 1,
-        "boot_rounds": 3,
-        "backoff": 0.25,
-        "boot_timeout": 30.0,
-        "shutdown_timeout": 10.0,
-    }
-    plan = Plan(Limits(**{**fields, **changes}), 0.0)
-    plan.start(0.0)
-    for boot in range(1, up + 1):
-        plan.booted(boot, 0.0)
-    plan.take_actions()
-    return plan
+plan_of = partial(plan_ground.plan_of, max=6, max_concurrency=1, idle_after=None)
 
 
 def waiting(plan: Plan, calls: int) -> Plan:

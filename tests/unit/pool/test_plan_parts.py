@@ -56,7 +56,7 @@ def test_stale_entries_of_the_heap_stay_few() -> None:
         slots.give(runners[0])
         slots.check()
     for call in range(1000):
-        assert slots.take_but(call, 1) is runners[1]
+        assert slots.take_of(call, (99, 2)) is runners[1]
         runners[1].calls.discard(call)
         slots.give(runners[1])
         slots.check()
@@ -75,6 +75,6 @@ def test_full_and_removed_runners_take_no_call() -> None:
     assert slots.take(1) is a
     slots.remove(b)
     assert slots.take(2) is None
-    assert slots.take_but(2, 1) is None
+    assert slots.take_of(2, (2, 1)) is None
     slots.add(b)
     assert slots.take(2) is b

@@ -19,20 +19,11 @@ from beampy.errors import BadFunction, PoolClosed
 from beampy.pool.scatter import cut, scattered
 from beampy.testing import harness
 from tests.unit.otp.tidy import process
-from tests.unit.pool.many_ground import OPTIONS, FakePool
-
-
-def at_once() -> float:
-    return 0.0
+from tests.unit.pool.many_ground import OPTIONS, FakePool, at_once, turns
 
 
 def scatter(pool: FakePool, fn: Any, items: Any, parts: int | None = None) -> Any:
     return scattered(pool, fn, items, parts, OPTIONS)
-
-
-async def turns(n: int = 5) -> None:
-    for _ in range(n):
-        await asyncio.sleep(0)
 
 
 # --- cutting

@@ -22,7 +22,8 @@ from beampy.core.ids import Pid, Ref
 from beampy.core.signals import Crash, Down, Exit, NodeDown, NodeUp, Timeout
 from beampy.errors import EncodeError, NoProcess
 from beampy.wire import records
-from beampy.wire.codec import ADDRESSED, FOREIGN, OUT_OF_BAND, PLAIN, Decoder, Encoder, register_record
+from beampy.wire.codec import FOREIGN, OUT_OF_BAND, PLAIN, Decoder, Encoder, register_record
+from beampy.wire.decoding import ADDRESSED
 
 HERE, CREATION = "a@localhost", 0xDEADBEEF
 LARGE = 64 * 1024  # pickle writes what has this size without copying it
@@ -307,7 +308,7 @@ def test_the_sender_is_who_the_decoder_says(codec: Codec) -> None:
 
 
 def test_remembered_pids_have_a_bound(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beampy.wire.codec.MOST_PIDS", 10)
+    monkeypatch.setattr("beampy.wire.decoding.MOST_PIDS", 10)
     first = codec.trip(Pid(HERE, 0, CREATION))
     for serial in range(1, 10):
         codec.trip(Pid(HERE, serial, CREATION))

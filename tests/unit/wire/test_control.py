@@ -73,6 +73,12 @@ RECORDS = [
     (nodes(["a@h", "b@10.0.0.1"]), 0, control.Nodes(["a@h", "b@10.0.0.1"])),
     (nodes(iter(())), 0, control.Nodes([])),
     (lost("a@h", 5), 0, control.Lost("a@h", 5)),
+    ((control.REFS,), 0, control.Refs()),
+    ((control.CODE,), 0, control.Code()),
+    ((control.SHARED_OFFER, 4711, 9, 77, b"secret"), 0, control.SharedOffer(4711, 9, 77, b"secret")),
+    ((control.SHARED_ANSWER, b"secret"), 0, control.SharedAnswer(b"secret")),
+    ((control.SHARED_RELEASE, [1, 2], []), 0, control.SharedRelease([1, 2], [])),
+    ((control.SHARED_SYNC, 5, True), 0, control.SharedSync(5, True)),
 ]
 
 
@@ -92,7 +98,7 @@ def test_what_a_later_release_adds_is_left_out():
     assert from_control(7, [IGNORABLE, "anything"], own, theirs) is None
 
 
-@pytest.mark.parametrize("code", [0, 11, 127])
+@pytest.mark.parametrize("code", [0, 13, 127])
 def test_an_unknown_code_is_an_error(code):
     with pytest.raises(RemoteProtocolError):
         from_control(7, [code], own, theirs)
@@ -128,6 +134,14 @@ def test_some_come_from_a_process(code):
         [control.NODES, ["a@h"] * 1025],
         [control.LOST, "nowhere", 1],
         [control.LOST, "a@h", -1],
+        [control.SHARED_OFFER, 4711, 9, 77, "secret"],
+        [control.SHARED_OFFER, 4711, -9, 77, b"secret"],
+        [control.SHARED_OFFER, 4711, 9, 77, b""],
+        [control.SHARED_ANSWER, b"x" * 65],
+        [control.SHARED_RELEASE, [1]],
+        [control.SHARED_SYNC, 5, 1],
+        [control.SHARED_RELEASE, [-1], []],
+        [control.SHARED_RELEASE, [1] * 4097, []],
     ],
     ids=repr,
 )

@@ -1,0 +1,62 @@
+"""Objects with large memory whose own pickling copies it into the body: how they travel beside it instead.
+
+Rule: only what comes back equal in every respect is taken over; all else is left to the object's own way. Today these
+are dense torch tensors in the memory of the processor. numpy, pyarrow and pandas offer their memory themselves (PEP
+574), and polars writes bytes, which go beside the body anyway.
+
+Place: codec.py asks `reduce_beside` for objects that are no plain data, by the name of their class, so that nothing is
+imported here that a message does not have in it already. It does not know how buffers travel.
+"""
+
+from __future__ import annotations
+
+import sys
+from pickle import PickleBuffer
+from typing import Any
+
+LEAST = 16 * 1024  # bytes: smaller ones go their own way; as codec.OUT_OF_BAND
+
+
+def reduce_beside(obj: Any, kind: type) -> Any:
+    """How to rebuild `obj`, of class `kind`, as `__reduce__` says it; NotImplemented: it goes its own way."""
+    if kind.__name__ != "Tensor":
+        return NotImplemented
+    torch = sys.modules.get("torch")
+    return NotImplemented if torch is None or kind is not getattr(torch, "Tensor", None) else _reduced(torch, obj)
+
+
+def _reduced(torch: Any, tensor: Any) -> Any:
+    """A tensor as its type, shape and memory. A view travels without the rest of the memory that it is a view of.
+
+    Two that share memory arrive as two, as torch's own pickling has it.
+    """
+    if (
+        tensor.layout is not torch.strided
+        or tensor.device.type != "cpu"
+        or tensor.is_quantized
+        or tensor.nbytes < LEAST
+        or not tensor.is_contiguous()
+        or not tensor.is_leaf
+        or tensor.is_conj()
+        or tensor.is_neg()
+        or tensor.is_nested
+        or tensor._backward_hooks
+        or tensor.__dict__
+    ):
+        return NotImplemented
+    try:
+        memory = tensor.detach().reshape(-1).view(torch.uint8).numpy()
+    except (RuntimeError, TypeError):  # a build without numpy, or a type that is no bytes
+        return NotImplemented
+    return tensor_of, (PickleBuffer(memory), str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad)
+
+
+def tensor_of(memory: Any, dtype: str, shape: tuple[int, ...], requires_grad: bool) -> Any:
+    """The tensor again, on the memory that came. `dtype` is as torch shows it, such as "torch.float32"."""
+    import torch
+
+    kind = getattr(torch, dtype.removeprefix("torch."))
+    if memoryview(memory).readonly:  # which a tensor cannot be
+        memory = bytearray(memory)
+    tensor = torch.frombuffer(memory, dtype=torch.uint8).view(kind).reshape(shape)
+    return tensor.requires_grad_() if requires_grad else tensor
