@@ -26,6 +26,7 @@ HOT_PATHS = (
     "remote_oneway",
     "remote_call",
     "remote_bulk",
+    "remote_shared",
     "remote_mixed",
     "remote_connect",
     "remote_idle",
@@ -38,4 +39,6 @@ HOT_PATHS = (
     "pool_idle",
     "pool_cpu",
     "pool_stream",
+    "refs_churn",
+    "refs_bulk",
 )

@@ -52,6 +52,8 @@ REMOTE_GOALS = (
     *(Goal(f"{size}.wait", at_least=0.8, peer="socket-fresh") for size in _BULK),
     *(Goal(f"{size}.wait", at_least=0.5, peer="socket-reused") for size in _BULK),
     Goal("remote_bulk.64MB.wait", at_least=500, subject="beampy-tls"),
+    *(Goal(f"remote_shared.100MB.{how}", at_least=2_000) for how in ("argument", "return")),
+    Goal("remote_shared.100MB.settled", at_least=4_000),
     Goal("remote_mixed.p99", at_most=5000),
     Goal("remote_connect.p50", at_most=10, subject="beampy-tls"),
     Goal("remote_connect.down", at_most=16),
@@ -86,6 +88,15 @@ POOL_GOALS = (
     Goal("pool_idle.pss", at_most=50),
     Goal("pool_idle.cpu", at_most=0.5),
 )
+_MOVED = ("argument", "return", "shared")
+REFS_GOALS = (
+    *(Goal(f"refs_bulk.{how}", at_least=1.0, peer="ray") for how in _MOVED),
+    *(Goal(f"refs_bulk.{how}", at_least=4.0, peer="dask") for how in _MOVED),
+    *(Goal(f"refs_bulk.{how}", at_least=2_000) for how in ("argument", "return", "get")),
+    *(Goal(f"refs_bulk.{how}", at_least=4_000) for how in ("ref", "shared")),
+    *(Goal(f"refs_churn.{how}", at_least=20_000) for how in ("made", "handed")),
+    Goal("refs_churn.freed", at_most=1_000),
+)
 GOALS = (
     Goal("pingpong", at_least=3.0, peer="queue-uvloop"),
     Goal("pingpong", at_least=1 / 3, peer="erlang"),
@@ -108,6 +119,7 @@ GOALS = (
     *REMOTE_GOALS,
     *CODE_GOALS,
     *POOL_GOALS,
+    *REFS_GOALS,
 )
 
 

@@ -14,6 +14,9 @@ the tour goes on.
 
 Fourth act (tour_pool.py): an elastic pool parses all those files, one of its runners is killed, and none is left when
 there is no more to do.
+
+Fifth act (tour_refs.py): half a gigabyte stays on the runner that made it, others have handles of it, and the memory is
+free when the last one is dropped.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from rich.table import Table
 from tour_code import code_everywhere
 from tour_nodes import two_nodes, words_of
 from tour_pool import elastic_pool
+from tour_refs import MB, references
 
 import beampy as bp
 
@@ -240,7 +244,10 @@ async def main(limit: int | None) -> None:
     )
     await elastic_pool(files, console)
 
-    console.print("[bold]6. Figures of this run.[/]")
+    console.print(f"[bold]6. Big data stays where it is.[/] {MB} MB on one machine, and handles of it on others.")
+    await references(console)
+
+    console.print("[bold]7. Figures of this run.[/]")
     table = Table(show_header=False)
     table.add_row("processes started", f"{100_000 / starting:,.0f} /s")
     table.add_row("messages through a chain", f"{100_000 / passing:,.0f} /s")

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.code_modules import COUNTS, beside, new_package
 from benchmarks.versus.beside import in_flight, one_by_one
+from benchmarks.versus.bulk import Store
+from benchmarks.versus.bulk import refs_bulk as bulk_figures
 from benchmarks.versus.code_calls import code_calls as code_figures
 from benchmarks.versus.pools import Pool, pool_workloads
 
@@ -129,9 +131,25 @@ def opened(workers: int) -> Iterator[Pool]:
         )
 
 
+def refs_bulk(times: int) -> Figures:
+    with started() as client:
+
+        def keep(fn: Callable[..., Any], *args: Any) -> Any:
+            return client.submit(fn, *args, pure=False)
+
+        store = Store(
+            call=lambda *call: keep(*call).result(),
+            keep=keep,
+            put=lambda values: client.scatter(values, hash=False),
+            get=lambda future: future.result(),
+        )
+        return bulk_figures(store, times)
+
+
 def workloads(_: str) -> Workloads:
     return {
         "remote_call": remote_call,
+        "refs_bulk": refs_bulk,
         "code_calls": code_calls,
         "code_modules": code_modules,
         **pool_workloads(opened, PROGRAM),

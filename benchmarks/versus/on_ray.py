@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.case import per_second
 from benchmarks.pool_work import numbers
 from benchmarks.versus.beside import in_flight, one_by_one
+from benchmarks.versus.bulk import Store
+from benchmarks.versus.bulk import refs_bulk as bulk_figures
 from benchmarks.versus.code_calls import code_calls as code_figures
 from benchmarks.versus.pools import Pool, pool_workloads
 
@@ -92,11 +94,23 @@ def pool_stream(n: int) -> Figures:
         return {"pool_stream": rate(n)}
 
 
+def refs_bulk(times: int) -> Figures:
+    with started(1):
+        tasks: dict[Any, Any] = {}
+
+        def keep(fn: Callable[..., Any], *args: Any) -> Any:
+            task = tasks.get(fn) or tasks.setdefault(fn, ray.remote(fn))
+            return task.remote(*args)
+
+        return bulk_figures(Store(lambda *call: ray.get(keep(*call)), keep, ray.put, ray.get), times)
+
+
 def workloads(_: str) -> Workloads:
     return {
         "remote_call": remote_call,
         "code_calls": code_calls,
         "pool_stream": pool_stream,
+        "refs_bulk": refs_bulk,
         **pool_workloads(opened, PROGRAM),
     }
 
