@@ -11,6 +11,7 @@ imported here that a message does not have in it already. It does not know how b
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pickle import PickleBuffer
 from typing import Any
 
@@ -53,8 +54,7 @@ def _reduced(torch: Any, tensor: Any) -> Any:
 
 def tensor_of(memory: Any, dtype: str, shape: tuple[int, ...], requires_grad: bool) -> Any:
     """The tensor again, on the memory that came. `dtype` is as torch shows it, such as "torch.float32"."""
-    import torch
-
+    torch: Any = import_module("torch")  # which type checkers need not have
     kind = getattr(torch, dtype.removeprefix("torch."))
     if memoryview(memory).readonly:  # which a tensor cannot be
         memory = bytearray(memory)
