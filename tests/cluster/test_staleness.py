@@ -378,7 +378,8 @@ async def test_reloads_while_many_call(lab: Lab):
         async def edits():
             global going
             for number in range(2, 22):
-                pathlib.Path("deep.py").write_text(f"VALUE = {number ** 5}\\n")
+                # Each text longer than the one before: Python takes compiled code of this second and size as it is.
+                pathlib.Path("deep.py").write_text(f"VALUE = {number ** 5}  # {'=' * number}\\n")
                 importlib.reload(deep)
                 importlib.reload(busy)
                 await asyncio.sleep(0.02)
