@@ -88,10 +88,9 @@ POOL_GOALS = (
     Goal("pool_idle.pss", at_most=50),
     Goal("pool_idle.cpu", at_most=0.5),
 )
-_MOVED = ("argument", "return", "shared")
 REFS_GOALS = (
-    *(Goal(f"refs_bulk.{how}", at_least=1.0, peer="ray") for how in _MOVED),
-    *(Goal(f"refs_bulk.{how}", at_least=4.0, peer="dask") for how in _MOVED),
+    *(Goal(f"refs_bulk.{how}", at_least=1.0, peer="ray") for how in ("argument", "return", "ref", "shared")),
+    *(Goal(f"refs_bulk.{how}", at_least=4.0, peer="dask") for how in ("argument", "return", "ref")),
     *(Goal(f"refs_bulk.{how}", at_least=2_000) for how in ("argument", "return", "get")),
     *(Goal(f"refs_bulk.{how}", at_least=4_000) for how in ("ref", "shared")),
     *(Goal(f"refs_churn.{how}", at_least=20_000) for how in ("made", "handed")),

@@ -34,11 +34,12 @@ class Store:
 def refs_bulk(store: Store, times: int) -> Figures:
     values = array(MB)
     expected = total(values)
-    put = store.put(values)
+    put, kept = store.put(values), store.keep(give, MB)
     ways: dict[str, Callable[[], float]] = {
         "argument": lambda: store.call(total, values),
         "return": lambda: total(store.call(give, MB)),
         "get": lambda: total(store.get(store.keep(give, MB))),
+        "ref": lambda: store.call(total, kept),
         "shared": lambda: store.call(total, put),
     }
     return {f"refs_bulk.{how}": _rate(once, expected, times) for how, once in ways.items()}
