@@ -85,7 +85,9 @@ def shown(fn: Any) -> str:
     name = getattr(fn, "__qualname__", None)
     if name is None:
         return shown(fn.func) if isinstance(fn, partial) else type(fn).__name__
-    return f"{getattr(fn, '__module__', None) or '?'}.{name}"
+    module = getattr(fn, "__module__", None) or "?"
+    # The main program of another node has a name of its own here, which tells people nothing.
+    return f"{'__main__' if module.endswith('.__main__') else module}.{name}"
 
 
 async def found(name: Any, code: Code | None = None) -> Any:

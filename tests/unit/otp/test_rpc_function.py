@@ -197,3 +197,8 @@ def test_how_functions_are_shown():
     assert shown(functools.partial(plain)) == f"{__name__}.plain"
     assert shown(Object()) == "Object"
     assert rpc_function.shown(len) == "builtins.len"
+
+    def load() -> None: ...
+
+    load.__module__, load.__qualname__ = "nonode_7c6483.__main__", "load"  # as it is on another node
+    assert shown(load) == "__main__.load"
