@@ -157,7 +157,8 @@ async def test_kill_9_of_a_runner_loses_what_it_kept_and_names_it(isolation: Any
         with pytest.raises(OwnerLost) as lost:
             await pool.call(look, ref)
         assert lost.value.node == node
-        assert await pool.call(there) != pid
+        # The pool may not have heard of the loss yet: what it gave to that runner runs again elsewhere.
+        assert await pool.options(retries=1).call(there) != pid
 
 
 @both
