@@ -67,6 +67,7 @@ class PoolCall(RemoteCall):
     place: Place | None = None  # the same, as the manager knows it; None while it waits
     attempts = 0
     _reading = False  # its answer has come, and is being decoded
+    _unsent = False  # this attempt found no connection to its runner: nothing of it is there
     started_at: float | None = None  # on the node's clock
     output: Any = None  # what its code printed, once there was something
     progress: Any = None
@@ -115,6 +116,10 @@ class PoolCall(RemoteCall):
         self.place = place
         self.label = place.owner.label
         self.runner = self.callee = name = place.node
+        self._unsent = not self.manager.home.reaches(name)
+        if self._unsent:  # it is lost, and the manager hears of that in a moment
+            self._process.node.loop.call_soon(self._not_reached, self.job)
+            return
         self.dest = self.to = self.far = to = (RPC, name)
         self.ref = ref = Ref(node.name, next(node.refs), node.creation)
         ref._holder = self
@@ -122,6 +127,10 @@ class PoolCall(RemoteCall):
         node.remote.ask(self._process.pid, to, ref)
         if self._state == WAITING and self.far is not None:
             self._write()
+
+    def _not_reached(self, job: int) -> None:
+        if self.job == job:
+            self.take_down(NOCONNECTION)
 
     def _write(self) -> None:
         """Write the message, once. What cannot be encoded is the caller's error, and frees the slot."""
@@ -214,6 +223,8 @@ class PoolCall(RemoteCall):
         """Its runner is gone, and why: another attempt where it may have one. Not where its answer has come."""
         if self._state != WAITING or self._reading:
             return
+        if self._unsent:
+            self.attempts -= 1  # it was none
         if self._has_another():
             self._again(str(error))
         else:

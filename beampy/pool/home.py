@@ -54,6 +54,11 @@ class Home:
         """From now on a node of this name can connect with the pool's cookie."""
         self.peers.options.cookies.set_for(name, self.cookie)
 
+    def reaches(self, name: str) -> bool:
+        """Whether there is a connection to the node."""
+        peer = self.peers.table.get(name)
+        return peer is not None and peer.state == "up"
+
     def hurry(self, name: str, about: dict[str, Any]) -> None:
         """Its calls may be short: where it is a process of this machine, answers are waited for busily."""
         if about.get("os_pid") is not None and self.local:

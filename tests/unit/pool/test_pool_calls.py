@@ -41,6 +41,29 @@ async def test_a_lost_runner_fails_its_calls_by_name_and_nobody_is_killed():
 
 
 @pooled
+async def test_a_call_made_before_the_loss_of_its_runner_is_known_runs_elsewhere():
+    """Nothing of it was sent, so it is no loss: it runs once, on the next runner, without `retries`."""
+    backend = LoopBackend()
+    async with Pool(backend=backend) as pool:
+        assert await pool.call(double, 1) == 2
+        manager = pool._manager
+        assert manager is not None
+        [first] = manager.runners.values()
+        manager.home.peers.disconnect(first.node)  # the manager hears of it in its next step
+        call = pool.call(double, 2)
+        backend.kill(backend.machines[0])
+        stream = pool.stream(count)
+        assert await call == 4
+        assert [number async for number in stream] == [0, 1, 2]
+        assert backend.booted == 2
+
+
+async def count() -> Any:
+    for number in range(3):
+        yield number
+
+
+@pooled
 async def test_calls_that_wait_are_served_by_the_next_runner():
     backend = LoopBackend()
     async with Pool(backend=backend, max=1, max_concurrency=1) as pool:
