@@ -85,28 +85,28 @@ class Ledger(Needs):
     def lend(self, session: int, ids: Sequence[ObjectId]) -> list[int]:
         """The transfers, one for each id, of a message of this session. All are held here.
 
-        Of a session that has ended nothing is written down: its messages are not sent.
+        What is in trouble is not lent; of an object of ours that is no more 0 says so. Of a session that has ended
+        nothing is written down: its messages are not sent.
         """
         page = self._current.get(session)
         count = len(ids)
         # No call in between: a garbage collection may run code that lends, too.
-        before = counter = self._counter
+        before = self._counter
         self._counter = before + count
-        for id in ids:
-            counter += 1
+        transfers = list(range(before + 1, before + count + 1))
+        for place, id in enumerate(ids):
             entry = self._entries.get(id)
             if page is None or entry is None:
                 continue
             if entry.trouble is not None:
-                if page.open and id.node == self.node:
-                    page.gone.append((id.creation, id.number))
-                    self._dirty[page] = None
+                if id.node == self.node:
+                    transfers[place] = 0
                 continue
-            page.lent[counter] = entry
+            page.lent[transfers[place]] = entry
             entry.lent += 1
             if entry.lent == 1 and entry.own:
                 self._shared += 1
-        return list(range(before + 1, counter + 1))
+        return transfers
 
     def withdraw(self, transfers: Iterable[int]) -> None:
         """The message of these transfers will never be written."""

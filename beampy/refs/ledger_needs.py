@@ -71,6 +71,7 @@ class Needs:
     def arrived(self, peer: str, entries: Sequence[tuple[ObjectId, int]]) -> None:
         """A message with these (id, transfer) has arrived. The caller has called `hold` for each id before.
 
+        Transfer 0 is the owner's word that the object is no more: a Gone might come before the message.
         RuntimeError when the peer was never open.
         """
         page = self._pages.get(peer)
@@ -79,7 +80,10 @@ class Needs:
         for id, transfer in entries:
             entry = self._entries.get(id)
             if entry is None or entry.own or entry.trouble is not None:
-                self._give_back(page, transfer)
+                if transfer:
+                    self._give_back(page, transfer)
+            elif id.node == peer and not transfer:
+                self._fail(entry, "expired" if id.creation == page.creation else "lost")
             elif id.node == peer and id.creation == page.creation:
                 self._register(entry, page, transfer)
             elif entry.registration:

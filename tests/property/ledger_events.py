@@ -57,7 +57,8 @@ def events(world: World, left: Left) -> Iterator[tuple[tuple[object, ...], Left]
                     yield ("close", i, j), left._replace(losses=left.losses - 1)
             else:
                 yield ("close", i, j), left
-                if (j, world.creations[j] - 1) in world.crashed:
+                # What is known to be dead is the start that i was connected with, which need not be the last one.
+                if (j, world.ledgers[i]._pages[world.names[j]].creation) in world.crashed:
                     yield ("close", i, j, True), left
         elif i < j and not world.sees[j, i] and left.reconnects:
             yield ("connect", i, j), left._replace(reconnects=left.reconnects - 1)

@@ -58,10 +58,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def deliver_all(self) -> None:
-        for i, j in self.world.pairs:
-            while self.world.sees[j, i] and self.world.control[i, j]:
-                self.world.deliver(i, j)
-                self.world.check()
+        self.world.deliver_all()
 
     @invariant()
     def what_must_hold(self) -> None:
