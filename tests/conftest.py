@@ -7,9 +7,11 @@ on all there is. Tests marked `nonblocking` fail when they block their event loo
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import secrets
 import socket
+import sys
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+OFTEN = 50  # tests, between two looks at what they have left in memory
 
 # An installed beampy brings its plugin along; where it is only on the path, load it from here.
 _installed = any(point.name == "beampy" for point in entry_points(group="pytest11"))
@@ -65,9 +69,38 @@ def blockbuster(request: pytest.FixtureRequest) -> Generator[object]:
 
 
 def pytest_collection_finish() -> None:
+    if "hypothesis" in sys.modules:
+        _read_constants()
+    _freeze()
+
+
+_finished = itertools.count(1)
+
+
+def pytest_runtest_logfinish() -> None:
+    """What pytest keeps of each test that has run adds up as well, to half a million objects."""
+    if next(_finished) % OFTEN == 0:
+        _freeze()
+
+
+def _freeze() -> None:
     """The tests that were collected are more than a million objects: no collection of garbage has to look at them.
 
     Without this a test that collects a hundred times takes as long as a thousand others.
     """
     gc.collect()
     gc.freeze()
+
+
+def _read_constants() -> None:
+    """Have hypothesis read all our modules for constants now: it takes seconds, and the test that is the first to draw
+    a number is told to be slow."""
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+
+    @settings(max_examples=3, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.integers(), min_size=200, max_size=200))  # about one of twenty is a constant
+    def draw(_: list[int]) -> None:
+        pass
+
+    draw()

@@ -7,6 +7,7 @@ the first error does not end them but is the exit code.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import signal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 GREETING = 10.0  # seconds for the session to be there; a connection is already
 COMPLETION = 1.0  # seconds that a Tab may take
+AGAIN = 0.1  # seconds until the reader is interrupted once more, when that was too early
 CONTINUED = "..."
 
 
@@ -213,21 +215,22 @@ class Prompt:
                 sys.stderr.write("\nKeyboardInterrupt\n")
 
     def _read(self, prompt: str) -> str:
-        if self.gone:
-            raise KeyboardInterrupt
         self.reading = True
         try:
+            if self.gone:
+                raise KeyboardInterrupt
             return input(prompt)
         finally:
             self.reading = False
 
     def _lost(self) -> None:
-        """The node is gone: input() does not see that by itself."""
+        """The node is gone: input() does not see that by itself, nor a signal that comes just before it waits."""
         self.gone = True
         if self.reading:
             ident = threading.main_thread().ident
             assert ident is not None
             signal.pthread_kill(ident, signal.SIGINT)
+            asyncio.get_running_loop().call_later(AGAIN, self._lost)
 
     @contextlib.contextmanager
     def _editing(self) -> Any:

@@ -17,10 +17,34 @@ from beampy.code.loader import Loader
 from beampy.code.manifest import imports_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ON_THE_LOOP = CO_COROUTINE | CO_ASYNC_GENERATOR
 DEEP = 8  # functions around functions: more than anybody decorates with
+
+
+class Ahead:
+    """What is built, by version, while a thread still imports ahead for it: no event loop may have it yet."""
+
+    def __init__(self) -> None:
+        self.things: dict[bytes, Any] = {}
+
+    def run(self, mine: dict[bytes, Any], needed: Iterable[bytes]) -> None:
+        """Import for these, and wait for what is imported for others that they need. In a thread."""
+        try:
+            for thing in mine.values():
+                import_ahead(thing)
+        finally:
+            for version in mine:
+                self.things.pop(version, None)
+        for version in needed:
+            self.wait_for(version)
+
+    def wait_for(self, version: bytes) -> None:
+        """Have imported what another thread imports for this one: it ends when theirs does. In a thread."""
+        thing = self.things.get(version)
+        if thing is not None:
+            import_ahead(thing)
 
 
 def import_ahead(thing: Any) -> None:

@@ -7,8 +7,8 @@ them. What is half built is seen by nobody: all that belongs together appears at
 Cycles: functions are made empty and filled when all are there; classes are made empty and filled at once, as their
 subclasses need them whole.
 
-What is imported for a definition is imported before it is built, while no lock is held. Never on an event loop.
-Place: under hook.py; it does not know how recipes came here.
+What is imported for a definition is imported before it is built, while no lock is held. Never on an event loop. Place:
+under hook.py; it does not know how recipes came here.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from beampy.code import closures, contextvars
-from beampy.code.ahead import import_ahead
+from beampy.code.ahead import Ahead
 from beampy.code.definitions import ATTRIBUTE, CLASS, CODE, FRAME, FUNCTION, IMPORT, VALUE
 from beampy.code.manifest import components, globals_of
 from beampy.code.origin import here
 from beampy.code.origin_files import offered
 from beampy.code.othercode import compiled_here, remember_lines
 from beampy.code.passing import fleeting, key
+from beampy.code.recipe import Unknown
 from beampy.code.repair import replaced
 from beampy.code.worlds import ABSENT, Binding, Bound, Box, World, atom, defined
 from beampy.errors import OriginLost
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
     from beampy.code.space import Space
     from beampy.core.standin import StandIn
 
-NAMES = 4096  # names whose newest version is kept
-ALIKE = 64  # versions of one name kept, where the name says little: every lambda has the same
+NAMES, ALIKE = 4096, 64  # names whose newest version is kept; of names that say little, as lambdas have, so many
 
 
 class Frame:
@@ -122,7 +122,7 @@ class Builder:
     """Builds what recipes say. `space(origin)` is where an origin's modules are; `mine(version)` what is our own."""
 
     def __init__(self, space: Callable[[str], Space], mine: Callable[[bytes], Any]) -> None:
-        self.built = Built()
+        self.built, self.ahead = Built(), Ahead()
         self.space = space
         self.mine = mine
         self.lock = RLock()
@@ -156,8 +156,7 @@ class Builder:
             found = self.get(root)
             building = _Building(self, recipes, standins)
             thing = building.whole(root) if found is None else found
-        for made in building.things.values():
-            import_ahead(made)
+        self.ahead.run(building.things, {root}.union(*(recipe.refs for recipe in recipes.values())))
         return thing
 
     def import_for(self, recipe: Recipe) -> None:
@@ -218,6 +217,7 @@ class _Building:
         self.fill()
         if self.unfilled:
             raise InternalCycle(root.hex())
+        self.builder.ahead.things.update(self.things)
         for version, made in self.things.items():
             self.builder.built.add(version, made, self.names[version])
         self.builder.built.standins.update(
@@ -250,8 +250,7 @@ class _Building:
 
     def part(self, version: bytes) -> Any:
         """The thing of a version, perhaps still to be filled: a function, a class, a Frame, a Box."""
-        found = self.things.get(version)
-        if found is None:
+        if (found := self.things.get(version)) is None:
             found = self.builder.get(version)
         if found is not None:
             return found
@@ -259,7 +258,8 @@ class _Building:
             raise NotYet
         self.making.add(version)
         try:
-            recipe = self.recipes[version]
+            if (recipe := self.recipes.get(version)) is None:
+                raise Unknown(version)
             return MAKERS[recipe.kind](self, version, recipe)
         finally:
             self.making.discard(version)

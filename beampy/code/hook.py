@@ -20,7 +20,7 @@ from beampy.code.building import Frame
 from beampy.code.closures import NotPortable
 from beampy.code.definitions import ATTRIBUTE, CODE, FILLERS, FOREIGN, Inline
 from beampy.code.origin import here
-from beampy.code.recipe import Recipe
+from beampy.code.recipe import Recipe, Unknown
 from beampy.code.skew import compared
 from beampy.code.space import spaces
 from beampy.code.table import table
@@ -194,10 +194,13 @@ class PeerCode:
     def made(self, fields: Any, now: bool) -> Any:
         """What a reference in a message means. With `now` it never waits: NeedsImport."""
         version = fields[0]
-        found = self.table.builder.get(version)
-        if found is None:
-            if now:
-                raise NeedsImport("code of another node")
+        builder = self.table.builder
+        found = builder.get(version)
+        if now and (found is None or version in builder.ahead.things):
+            raise NeedsImport("code of another node")
+        if found is not None:
+            builder.ahead.wait_for(version)
+        else:
             standins = fields[-1] if len(fields) in (2, 4) else ()
             found = self.load(version, standins)
             if standins:
@@ -221,13 +224,17 @@ class PeerCode:
         if not self.origin:  # it has not said so
             self.meet(self.code.link(self.peer, "").ask_origin(), self.peer)
         needed: dict[bytes, Recipe] = {}
+        there: dict[bytes, Any] = {}  # what is here of them; only kept by us, perhaps
         answers: dict[bytes, bytes] = {}  # the table may have forgotten them by now: a captured value can be large
         todo = [version]
         for _ in range(ROUNDS):
             missing: dict[bytes, None] = {}
             while todo:
                 one = todo.pop()
-                if one in needed or one in missing or table.builder.get(one) is not None:
+                if one in needed or one in missing:
+                    continue
+                if (thing := table.builder.get(one)) is not None:
+                    there[one] = thing
                     continue
                 recipe = answers.get(one) or table.recipe(one)
                 if recipe is None:
@@ -236,8 +243,12 @@ class PeerCode:
                 needed[one] = Recipe.read(recipe)
                 todo += needed[one].refs
             if not missing:
-                with self.comparing():
-                    return table.builder.build(version, needed, standins)
+                try:
+                    with self.comparing():
+                        return table.builder.build(version, needed, standins)
+                except Unknown as unknown:  # another thread has given its names another meaning
+                    todo = [*unknown.args]
+                    continue
             answers = self.code.link(self.peer, self.origin).definitions([*missing])
             for one, recipe in answers.items():
                 table.put(one, recipe)

@@ -23,3 +23,7 @@ class Recipe(NamedTuple):
     def read(cls, data: bytes) -> Recipe:
         """From its bytes. Any Exception for what is none."""
         return cls(*loads_plain(data, ()))
+
+
+class Unknown(LookupError):
+    """Something is needed that was here when recipes were put together, and is not any more: its version."""

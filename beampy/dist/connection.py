@@ -156,6 +156,15 @@ class Connection(asyncio.BufferedProtocol):
             self.ready.exception()  # not every connection has somebody who waits for it
         self.transport = None
 
+    def given_up(self) -> None:
+        """Who waited for the carrier waits no more, and the loop has closed it. Of one that was handed to us already
+        asyncio still says that it is lost; uvloop never does."""
+        if self.transport is not None:
+            transport = self.transport
+            self.error = self.error or NotConnected(self._who(), "given up")
+            self.connection_lost(None)
+            transport.abort()
+
     def fail(self, error: BaseException) -> None:
         """End it because of `error`, without waiting for what is not sent yet."""
         if self.error is None:

@@ -75,26 +75,34 @@ def check(name: str) -> None:
 async def _try(peers: Peers, name: str, way: Address) -> None:
     connection = Connection(peers, name)
     connection.way = way
-    loop = peers.loop
     async with asyncio.timeout(peers.options.setup_timeout):
-        if way.unix is not None:
-            await loop.create_unix_connection(lambda: connection, way.unix)
-        else:
-            secure = wants_tls(peers, name, way)
-            context = peers.tls.client if secure else None
-            await loop.create_connection(
-                lambda: connection,
-                way.host,
-                way.port,
-                ssl=context,
-                server_hostname=None if context is None else way.host if context.check_hostname else "",
-                **(peers.tls_times() if secure else {}),
-            )
+        try:
+            await _open(peers, name, way, connection)
+        except BaseException:
+            connection.given_up()
+            raise
         try:
             await connection.ready
         except BaseException:
             connection.fail(NotConnected(name, "given up"))
             raise
+
+
+async def _open(peers: Peers, name: str, way: Address, connection: Connection) -> None:
+    loop = peers.loop
+    if way.unix is not None:
+        await loop.create_unix_connection(lambda: connection, way.unix)
+        return
+    secure = wants_tls(peers, name, way)
+    context = peers.tls.client if secure else None
+    await loop.create_connection(
+        lambda: connection,
+        way.host,
+        way.port,
+        ssl=context,
+        server_hostname=None if context is None else way.host if context.check_hostname else "",
+        **(peers.tls_times() if secure else {}),
+    )
 
 
 def wants_tls(peers: Peers, name: str, way: Address) -> bool:

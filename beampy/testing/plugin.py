@@ -22,8 +22,10 @@ Place: testing, over pytest-asyncio (1.5 or later), whose hook takes the loop fa
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -161,9 +163,24 @@ class LoopMatrix:
 
 def _loop_of_module(name: str) -> Callable[[], Any]:
     def factory() -> Any:
-        return pytest.importorskip(name).new_event_loop()
+        loop = pytest.importorskip(name).new_event_loop()
+        loop.close = functools.partial(_close, loop.close)
+        return loop
 
     return factory
+
+
+def _close(close: Callable[[], None]) -> None:
+    """Close a loop, and warn of what was left open when that is done.
+
+    uvloop warns of each handle before it closes it, and then waits for all to be closed: a warning that raises would
+    leave one open, and it would wait forever.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        close()
+    for one in caught:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno, source=one.source)
 
 
 def _sim_factory(item: pytest.Item) -> Any:

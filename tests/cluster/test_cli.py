@@ -436,6 +436,15 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.fd, text.encode())
 
+    def press_ctrl_c(self) -> None:
+        """Once it waits for a key: of a signal between its prompt and that, readline hears with the next key only."""
+        deadline = time.monotonic() + DEADLINE
+        with contextlib.suppress(FileNotFoundError):  # no /proc
+            while Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+                assert time.monotonic() < deadline, "it does not wait"
+                time.sleep(0.01)
+        self.type("\x03")
+
     def end(self) -> int:
         """Its exit code."""
         with contextlib.suppress(OSError):
@@ -459,7 +468,7 @@ def test_remsh_on_a_terminal(node: str, tmp_path: Path):
         typed.type("bp.spawn_m\t\n")
         typed.until("bp.spawn_monitor(")
         typed.until("... ")  # its bracket is open
-        typed.type("\x03")
+        typed.press_ctrl_c()
         typed.until("shop@localhost>>> ")
         typed.type("def f():\n")
         typed.until("... ")
@@ -474,7 +483,9 @@ def test_remsh_on_a_terminal(node: str, tmp_path: Path):
         typed.type("\x03")
         typed.until("KeyboardInterrupt")
         typed.until(">>> ")
-        typed.type("half a line\x03")
+        typed.type("half a line")
+        typed.until("half a line")
+        typed.press_ctrl_c()
         typed.until("KeyboardInterrupt")
         typed.until(">>> ")
         typed.type("await bp.receive(timeout=0)\n")

@@ -317,6 +317,31 @@ async def test_nothing_is_imported_on_the_loop(tmp_path: Path, options: dict[str
         assert (dynamic, beyond) == (loop, loop)  # nobody could know, so the loop waits for it, on a socket of its own
 
 
+async def test_nor_while_another_call_has_it_imported(lab: Lab):
+    """The first call's imports are fetched over the connection, by the loop: a second one that waited there for them
+    held up what both wait for, until the question had its timeout."""
+    a = await lab.start("a", {"wide.py": "import threading\nTHREAD = threading.get_ident()\n"})
+    await lab.start("b")
+    seconds, found = await a.run("""
+        import asyncio, time
+        from threading import get_ident
+
+        async def where():
+            import wide
+            return get_ident(), wide.THREAD
+
+        async def outer():
+            return await where()
+
+        begun = time.monotonic()
+        found = await asyncio.gather(*(there(fn) for fn in (where, where, outer)))
+        result = time.monotonic() - begun, found
+    """)
+    assert seconds < 10
+    [(loop, imported)] = {*found}
+    assert loop != imported
+
+
 async def test_a_name_that_nobody_has(lab: Lab):
     a = await lab.start(
         "a", {"present.py": "try:\n    import absent_there\nexcept ImportError as error:\n    WHY = error.name\n"}

@@ -391,3 +391,49 @@ def test_pickle_knows_what_was_built(ground: Ground) -> None:
     assert again[0] == point
     assert type(again[0]) is type(point)
     assert again[1] is color
+
+
+# what was built before may go at any time
+
+
+def test_what_a_definition_refers_to_may_be_collected_while_it_is_loaded(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what was built only the newest by a name is kept; a thing that nothing else has can go at any moment."""
+    ground.run("""
+        def counter(n):
+            def count(): return n
+            return count
+        g = counter(1)
+        def f(): return g()
+    """)
+    ground.there(ground["g"])
+    builder, build = ground.away.builder, building.Builder.build
+
+    def collecting(self: building.Builder, *args: Any) -> Any:
+        builder.built.kept.clear()
+        gc.collect()
+        return build(self, *args)
+
+    monkeypatch.setattr(building.Builder, "build", collecting)
+    assert ground.there(ground["f"])() == 1
+
+
+def test_what_it_refers_to_may_mean_something_else_by_then(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground.run("def g(): return 1\ndef f(): return g()")
+    version = ground.version("g")
+    ground.there(ground["g"])
+    builder, build, get = ground.away.builder, building.Builder.build, building.Builder.get
+    gone: list[bytes] = []
+
+    def losing(self: building.Builder, *args: Any) -> Any:
+        if not gone:  # once, after it was seen to be there
+            gone.append(version)
+        return build(self, *args)
+
+    def lost(self: building.Builder, one: bytes) -> Any:
+        return None if self is builder and gone == [one] else get(self, one)
+
+    monkeypatch.setattr(building.Builder, "build", losing)
+    monkeypatch.setattr(building.Builder, "get", lost)
+    assert ground.there(ground["f"])() == 1

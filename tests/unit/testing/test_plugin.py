@@ -59,7 +59,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
         pytester.makepyfile(tests)
         # Under its entry point's name it may be installed or not: take it by its path, once.
         plugins = ("-p", "no:beampy", "-p", "beampy.testing.plugin")
-        return pytester.runpytest_subprocess(*plugins, "--strict-markers", "-v", *args)
+        return pytester.runpytest_subprocess(*plugins, "--strict-markers", "-v", *args, timeout=50)
 
     return runner
 
@@ -205,6 +205,26 @@ def test_a_loop_that_is_not_installed_skips(project) -> None:
         "beampy_loops = asyncio nowhere_to_be_found\n",
     )
     result.assert_outcomes(passed=1, skipped=1)
+
+
+def test_what_a_loop_still_has_open_is_an_error_and_no_hang(project) -> None:
+    """Also in a test that failed: nothing would end that, as pytest-timeout looks at a test no more then."""
+    result = project(
+        """
+        import asyncio
+        import pytest
+
+        @pytest.mark.parametrize("fails", [False, True])
+        async def test_it(fails):
+            asyncio.get_running_loop().kept = [
+                await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0) for _ in range(2)
+            ]
+            assert not fails
+        """,
+        "beampy_loops = uvloop\n",
+    )
+    result.assert_outcomes(passed=1, failed=1, errors=2)
+    assert "unclosed resource <TCPServer" in result.stdout.str()
 
 
 def test_mistakes_are_usage_errors(project) -> None:
