@@ -1,12 +1,14 @@
 """beampy: Erlang-style processes for Python. `import beampy as bp` and use the names below.
 
 Importing it loads the standard library only; each name is loaded when it is first used (PEP 562). The two lists say
-the same thing twice, once to type checkers and once to Python; a test holds them together.
+the same thing twice, once to type checkers and once to Python; a test holds them together. In a notebook, or in IPython
+in a terminal, the import puts beampy's extension in place, as `%load_ext beampy` does.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from beampy.version import __version__ as __version__
@@ -161,6 +163,8 @@ _MODULES = {
     "statem": "beampy.otp.statem",
 }
 
+_EXTENSION = dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "beampy.notebook.extension")
+
 __all__ = sorted([*_NAMES, *_MODULES])
 
 
@@ -169,6 +173,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_NAMES[name]), name)
     elif name in _MODULES:
         value = importlib.import_module(_MODULES[name])
+    elif name in _EXTENSION:  # what IPython looks for; no names for users
+        value = getattr(importlib.import_module(_EXTENSION[name]), name)
     else:
         hint = f"; the error is bp.errors.{name}" if hasattr(importlib.import_module("beampy.errors"), name) else ""
         raise AttributeError(f"module 'beampy' has no attribute {name!r}{hint}")
@@ -178,3 +184,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _in_a_shell() -> None:
+    """Put the extension in place, where IPython runs this."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = None if get_ipython is None else get_ipython()
+    if shell is not None:
+        shell.extension_manager.load_extension(__name__)
+
+
+_in_a_shell()

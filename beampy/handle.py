@@ -29,6 +29,13 @@ log = logging.getLogger("beampy.handle")
 
 LOOP_CHECK = 1.0  # seconds between two looks at whether the loop that has to answer still exists
 
+# Called with each handle that is awaited on another loop than its node's: a notebook cancels those with their cell.
+awaited: Callable[[ThreadHandle[Any]], object] | None = None
+
+# Called where code outside of a node has waited, and is about to go on with a value or a failure: a notebook shows
+# first what came before it.
+arrived: Callable[[], object] | None = None
+
 
 class Handle(Generic[T_co]):
     """The end of some work, seen from here.
@@ -149,10 +156,20 @@ def blocking(verb: str) -> RuntimeError:
     return RuntimeError(f"Handle.{verb}() would block the node's own event loop: await the handle instead")
 
 
+def has_arrived() -> None:
+    """Something that was waited for outside of a node is there."""
+    if arrived is not None:
+        arrived()
+
+
+def _nothing() -> None:
+    return None
+
+
 class ThreadHandle(Handle[T]):
     """A handle outside of the node's loop: for other threads and other event loops."""
 
-    __slots__ = ("__weakref__", "_cancel", "_future", "_loop", "_seen", "_what")
+    __slots__ = ("__weakref__", "_cancel", "_future", "_loop", "_seen", "_what", "work")
 
     def __init__(
         self,
@@ -166,15 +183,20 @@ class ThreadHandle(Handle[T]):
         self._cancel = cancel
         self._what = what
         self._seen = False
+        self.work: Callable[[], Any] = _nothing  # gives the call on the node's own loop that it stands for, if any
 
     def __await__(self) -> Generator[Any, Any, T]:
         self._seen = True
+        if awaited is not None:
+            awaited(self)
         waiter = asyncio.wrap_future(self._future)
         try:
             return (yield from waiter)
         except asyncio.CancelledError:
             self.cancel()
             raise
+        finally:
+            has_arrived()
 
     def result(self, timeout: float | None = None) -> T:
         self._wait("result", timeout)
@@ -200,6 +222,7 @@ class ThreadHandle(Handle[T]):
         except KeyboardInterrupt:
             self.cancel()
             raise
+        has_arrived()
 
     def done(self) -> bool:
         return self._future.done()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import functools
+import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from beampy.api.voice import _me, _on_loop
 from beampy.core.current import current, here
 from beampy.core.ending import outcome
+from beampy.core.extras import UNSET
 from beampy.core.request import Request
 from beampy.errors import NotInNode
 from beampy.handle import Handle, Pending, ThreadHandle
@@ -63,9 +66,15 @@ def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str, *, speakin
     started: list[Process] = []
 
     async def work() -> T:
-        return await fn()
+        call = fn()
+        if isinstance(call, Request) and (seen := itself()) is not None:
+            seen.work = weakref.ref(call)
+            del seen  # a failure has this frame in its traceback: they are not to keep each other
+        return await call
 
     def ended(process: Any) -> None:
+        if process.extras().exiting is UNSET and isinstance(process._outcome()[1], asyncio.CancelledError):
+            future.cancel()  # the work was, by somebody else
         if not future.set_running_or_notify_cancel():
             return
         try:
@@ -90,11 +99,13 @@ def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str, *, speakin
         if started and started[0].alive:
             started[0].begin_exit("shutdown")
 
+    handle = ThreadHandle(node.loop, future, lambda: _post(node, stop), what)
+    itself = weakref.ref(handle)
     try:
         node.loop.call_soon_threadsafe(start)
     except RuntimeError:
         raise NotInNode(what) from None
-    return ThreadHandle(node.loop, future, lambda: _post(node, stop), what)
+    return handle
 
 
 def _post(node: LocalNode, fn: Callable[[], None]) -> None:

@@ -5,6 +5,9 @@ there; code with none writes to its own node's streams. Processes, asyncio tasks
 context, so what a called function starts follows the same leader. On the caller's side stands a `Console`, one a
 node, which writes what arrives to `sys.stdout`, `sys.stderr` and `logging` as they are at that moment.
 
+Where the caller has a `Screen`, as the code of a notebook's cell has, its Consoles write to that one: one for each
+screen and node called, so that what comes late still comes to the right place.
+
 A Console is the holder of a Ref, not a process: it writes in the moment of arrival, so a call's output is there before
 its value is.
 
@@ -19,16 +22,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import OrderedDict
 from contextvars import ContextVar
 from threading import Lock, get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
+from beampy.core.bundles import BUNDLE, PACKED, packed, unpacked
+from beampy.core.bundles import Bundle as Bundle
 from beampy.core.unread import Unread
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from beampy.core.ids import Ref
     from beampy.core.node import LocalNode
@@ -42,6 +48,10 @@ RATE = 65_536  # characters a second a call may write; more than a person reads,
 PIECE = 16_384  # characters of one message: at 4 bytes each it is below the 64 KiB from which messages are bulk
 PARTIAL = 0.05  # seconds a line without its end waits; below what a person sees as a delay
 RECORD_COST = 200  # characters a log record counts besides its text: the fields that go with it
+BUNDLES = 1 << 20  # bytes of rich displays a call may send a second, with one of any size at once
+UPDATE = 1.0  # seconds until the last of many updates is sent
+HELD = 16  # displays of a call whose last update waits
+CONSOLES = 1000  # addresses of screens that a node keeps; the one that was silent longest goes first
 
 
 class Text(NamedTuple):
@@ -67,6 +77,28 @@ class Report(NamedTuple):
     curves: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
 
 
+class Screen(Protocol):
+    """Where what comes back to code without a leader appears: a cell of a notebook.
+
+    Each of these may be called on any thread, returns at once and never raises. `source` is the name of the node or
+    runner that it comes from, "" where it is not to be named.
+    """
+
+    def text(self, stream: int, text: str, source: str, writer: Hashable = None) -> None:
+        """A piece of text, as it comes. Pieces of one `writer` make lines, those of two never the same line."""
+
+    def done(self, writer: Hashable) -> None:
+        """No more text comes of this writer."""
+
+    def record(self, record: logging.LogRecord, source: str) -> None:
+        """A log record."""
+
+    def bundle(
+        self, data: dict[str, Any], metadata: dict[str, Any], source: str, display_id: str | None, update: bool
+    ) -> None:
+        """A rich display."""
+
+
 class Channel:
     """The way of one call's output to its group leader. Any thread may write; `flush` is the node's own thread's.
 
@@ -76,8 +108,11 @@ class Channel:
     __slots__ = (
         "_allowance",
         "_at",
+        "_bundles",
+        "_bundles_at",
         "_dropped",
         "_dropping",
+        "_held",
         "_lock",
         "_pending",
         "_process",
@@ -91,10 +126,13 @@ class Channel:
         self.report: Callable[[], Report | None] | None = None
         self._process = process  # whose messages they are: so they and its answer keep their order
         self._lock = Lock()
-        self._pending: list[Text | Record] = []
+        self._pending: list[Text | Record | Bundle] = []
         self._waits = 0  # 1: `flush` will run in a while; 2: soon
         self._allowance = float(RATE)
         self._at = 0.0
+        self._bundles = float(BUNDLES)
+        self._bundles_at = 0.0
+        self._held: dict[str | None, Bundle] = {}  # updates that wait until there is room
         self._dropping = False
         self._dropped = 0  # characters, since it was last told
 
@@ -106,6 +144,47 @@ class Channel:
     def record(self, fields: dict[str, Any]) -> None:
         """Take a log record."""
         self._take(RECORD_COST + len(fields["msg"]), Record(fields), 2)
+
+    def bundle(
+        self,
+        data: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+        *,
+        display_id: str | None = None,
+        update: bool = False,
+    ) -> None:
+        """Take a rich display, in order with the text before it. ValueError over `BUNDLE` bytes.
+
+        Over `BUNDLES` bytes a second, of updates only the last is sent, when there is time, and for others a line says
+        that there was one.
+        """
+        data = {kind: packed(kind, form) for kind, form in data.items()}
+        size = sum(len(form) if isinstance(form, (str, bytes)) else PACKED for form in data.values())
+        if size > BUNDLE:
+            raise ValueError(f"a display of {size:,} bytes is more than the {BUNDLE:,} that one may have")
+        with self._lock:
+            now = self._process.node.loop.time()
+            self._bundles = min(BUNDLES, self._bundles + (now - self._bundles_at) * BUNDLES)
+            self._bundles_at = now
+            made = Bundle(data, metadata or {}, display_id, update)
+            if self._bundles > 0:
+                self._bundles -= max(size, RECORD_COST)
+                self._held.pop(display_id, None)
+                self._pending.append(made)
+            elif update:
+                waits = bool(self._held)
+                self._held[display_id] = made
+                while len(self._held) > HELD:
+                    del self._held[next(iter(self._held))]
+                if not waits:
+                    self.soon(lambda: self._process.node.loop.call_later(UPDATE, self._send_held))
+                return
+            else:
+                self._pending.append(Text(STDERR, f"… a display of {size:,} bytes left out: too many at once\n"))
+            if self._waits == 2:
+                return
+            self._waits = 2
+        self.soon(self._flush_output)
 
     @property
     def loop(self) -> AbstractEventLoop:
@@ -158,6 +237,9 @@ class Channel:
 
     def flush(self) -> None:
         """Send all that was taken, and what there is to report."""
+        with self._lock:
+            self._pending.extend(self._held.values())
+            self._held.clear()
         self._flush_output()
         if self.report is not None and (report := self.report()) is not None:
             self._send([report])
@@ -170,7 +252,15 @@ class Channel:
         if pending:
             self._send(_pieces(pending))
 
-    def _send(self, messages: Sequence[Text | Record | Report]) -> None:
+    def _send_held(self) -> None:
+        """The last updates of displays that were more than a call may send."""
+        with self._lock:
+            held = list(self._held.values())
+            self._held.clear()
+        if held:
+            self._send(held)
+
+    def _send(self, messages: Sequence[Text | Record | Bundle | Report]) -> None:
         node = self._process.node
         try:
             for message in messages:
@@ -179,12 +269,12 @@ class Channel:
             log.debug("output was lost: %s", error)
 
 
-def _pieces(pending: list[Text | Record]) -> list[Text | Record]:
+def _pieces(pending: list[Text | Record | Bundle]) -> list[Text | Record | Bundle]:
     """The same in fewer messages: text of one stream joined, and cut where it is long."""
-    pieces: list[Text | Record] = []
+    pieces: list[Text | Record | Bundle] = []
     run: list[str] = []
     for item, following in zip(pending, [*pending[1:], None], strict=True):
-        if isinstance(item, Record):
+        if not isinstance(item, Text):
             pieces.append(item)
             continue
         run.append(item.text)
@@ -197,6 +287,14 @@ def _pieces(pending: list[Text | Record]) -> list[Text | Record]:
 
 leader: ContextVar[Channel | None] = ContextVar("beampy_group_leader", default=None)
 
+screen: ContextVar[Screen | None] = ContextVar("beampy_screen", default=None)
+latest_screen: Screen | None = None  # for threads that were started without a context; set by whoever has screens
+
+
+def screen_now() -> Screen | None:
+    """The screen of the code that runs; None where its output goes to the streams."""
+    return screen.get() or latest_screen
+
 
 def leader_for(process: Process, node: str) -> Ref | None:
     """What goes along with a call of `process` to `node`: its own leader, else the console of its node.
@@ -206,13 +304,21 @@ def leader_for(process: Process, node: str) -> Ref | None:
     channel = leader.get()
     if channel is not None:
         return channel.dest
-    return None if node == process.node.name else console(process.node)
+    if node == process.node.name:
+        return None
+    shown = screen.get() or latest_screen
+    return console(process.node) if shown is None else console(process.node, shown, node)
 
 
 class Console:
-    """The receiving end: writes to what `sys.stdout`, `sys.stderr` and `logging` are here, now."""
+    """The receiving end: writes to a screen, else to what `sys.stdout`, `sys.stderr` and `logging` are here, now."""
 
-    __slots__ = ()
+    __slots__ = ("heard", "screen", "source")
+
+    def __init__(self, screen: Screen | None = None, source: str = "") -> None:
+        self.screen = screen
+        self.source = source
+        self.heard = False  # since somebody last looked for addresses that are not used any more
 
     def take_message(self, ref: Ref, message: Any) -> None:
         """Write what came. It never raises: a broken stream is no matter of whoever delivers."""
@@ -220,7 +326,10 @@ class Console:
         try:
             if message.__class__ is Unread:
                 message = message.at_once() if message.plain else message.now()  # a long record is read here too
-            if message.__class__ is Text:
+            if self.screen is not None:
+                self.heard = True
+                appear(message, self.screen, self.source)
+            elif message.__class__ is Text:
                 stream = sys.stdout if message.stream == STDOUT else sys.stderr
                 stream.write(message.text)
                 stream.flush()
@@ -229,20 +338,66 @@ class Console:
                 logger = logging.getLogger(record.name)
                 if logger.isEnabledFor(record.levelno):
                     logger.handle(record)
+            elif message.__class__ is Bundle and (text := unpacked("text/plain", message.data.get("text/plain"))):
+                sys.stdout.write(f"{text}\n")
+                sys.stdout.flush()
         except Exception as error:
             log.debug("output of another node could not be shown: %s", error)
         finally:
             leader.reset(token)
 
 
+def appear(message: Any, screen: Screen, source: str, writer: Hashable = None) -> None:
+    """A Text, a Record or a Bundle appears on a screen; anything else is left out."""
+    kind = message.__class__
+    if kind is Text:
+        if message.stream in (STDOUT, STDERR) and isinstance(message.text, str):
+            screen.text(message.stream, message.text, source, writer)
+    elif kind is Record:
+        screen.record(logging.makeLogRecord(message.fields), source)
+    elif kind is Bundle:
+        screen.bundle(message.data, message.metadata, source, message.display_id, message.update)
+
+
 _consoles: WeakKeyDictionary[LocalNode, Ref] = WeakKeyDictionary()
+_of_screens: WeakKeyDictionary[LocalNode, OrderedDict[tuple[Screen, str], Ref]] = WeakKeyDictionary()
 
 
-def console(node: LocalNode) -> Ref:
-    """The address of a node's console, made on first use."""
-    ref = _consoles.get(node)
+def console(node: LocalNode, screen: Screen | None = None, source: str = "") -> Ref:
+    """The address of a node's console, made on first use. With `screen` the one for what `source` sends there."""
+    if screen is None:
+        ref = _consoles.get(node)
+        if ref is None:
+            ref = _consoles[node] = _address(node, Console())
+        return ref
+    kept = _of_screens.get(node)
+    if kept is None:
+        kept = _of_screens[node] = OrderedDict()
+    key = (screen, source)
+    ref = kept.get(key)
     if ref is None:
-        ref = _consoles[node] = node.new_ref()
-        ref._holder = Console()
-        node.exported[ref.id] = ref
+        ref = kept[key] = _address(node, Console(screen, source))
+        if len(kept) > CONSOLES:
+            _forget_one(node, kept)
+    else:
+        kept.move_to_end(key)
+    return ref
+
+
+def _forget_one(node: LocalNode, kept: OrderedDict[tuple[Screen, str], Ref]) -> None:
+    """One address less: the first in line that nobody has written to since it was last in line."""
+    while True:
+        key, ref = kept.popitem(last=False)
+        if not ref._holder.heard:
+            ref._holder = None
+            node.exported.pop(ref.id, None)
+            return
+        ref._holder.heard = False
+        kept[key] = ref
+
+
+def _address(node: LocalNode, console: Console) -> Ref:
+    ref = node.new_ref()
+    ref._holder = console
+    node.exported[ref.id] = ref
     return ref

@@ -66,7 +66,10 @@ class Covered:
         return getattr(self._below, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._below, name, value)
+        if name in Covered.__dict__:  # IPython puts a `write` around this one: below it would call itself
+            self.__dict__[name] = value
+        else:
+            setattr(self._below, name, value)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._below)

@@ -264,7 +264,7 @@ class Server:
                 answer = await fn(*args, **kwargs)
             else:
                 answer = await plain(kind, fn, args, kwargs)
-            if channel is not None and (channel._waits or channel.report is not None):
+            if channel is not None and (channel._waits or channel._held or channel.report is not None):
                 channel.flush()
             try:
                 api.send(ref, answer)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from beampy import api
 from beampy.core.unread import Unread
 from beampy.errors import NotInNode
-from beampy.handle import blocking
+from beampy.handle import blocking, has_arrived
 from beampy.otp.rpc_server import RPC, More
 from beampy.otp.stream_engine import Bell
 
@@ -130,6 +130,22 @@ def _read(message: Unread) -> Generator[Any, Any, Any]:
     return (yield from message.read())
 
 
+def begun(process: Process, make: Callable[[], Feed]) -> Feed:
+    """A feed made on the node's loop. Who is interrupted before he has it leaves none behind."""
+    made: list[Feed] = []
+
+    def work() -> Feed:
+        made.append(make())
+        return made[0]
+
+    try:
+        return api._ask(process, work)
+    except KeyboardInterrupt:
+        with suppress(RuntimeError):  # the loop is closed
+            process.node.loop.call_soon_threadsafe(lambda: made[0].drop() if made else None)
+        raise
+
+
 class RemoteStream(Generic[T_co]):
     """The items of a generator on another node: `async for`, or on other threads `for`.
 
@@ -144,7 +160,7 @@ class RemoteStream(Generic[T_co]):
         self._process = process
         self._window = window
         self._ahead: deque[T_co] = deque()  # what another thread has taken from the feed
-        self._feed: Feed = api._ask(process, lambda: Feed(process, begin, window))
+        self._feed: Feed = begun(process, lambda: Feed(process, begin, window))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("a stream belongs to who reads it; send its items")
@@ -160,10 +176,15 @@ class RemoteStream(Generic[T_co]):
             some = await self._feed.next()
         else:
             if not self._ahead:
-                self._ahead.extend(await asyncio.wrap_future(self._ask()))
+                try:
+                    self._ahead.extend(await asyncio.wrap_future(self._ask()))
+                except asyncio.CancelledError:
+                    self._drop()  # what was asked may not have begun, or have ended just now
+                    raise
             some = [self._ahead.popleft()] if self._ahead else []
         if not some:
             raise StopAsyncIteration
+        has_arrived()
         item: T_co = some[0]
         return item
 
@@ -197,9 +218,11 @@ class RemoteStream(Generic[T_co]):
                 self._ahead.extend(asking.result())
             except KeyboardInterrupt:
                 asking.cancel()
+                self._drop()  # as above
                 raise
         if not self._ahead:
             raise StopIteration
+        has_arrived()
         return self._ahead.popleft()
 
     def close(self) -> None:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from beampy.core.group_leader import Record, Text, leader
+from beampy.core.bundles import Bundle
+from beampy.core.group_leader import Record, Text, leader, screen_now
 from beampy.core.ids import Ref
 from beampy.core.request import ANSWERED, CANCELLED, FAILED, WAITING, Request
 from beampy.core.signals import NOCONNECTION, NOPROC, SHUTDOWN
@@ -38,6 +39,7 @@ from beampy.pool.progress import Report
 from beampy.pool.record import Slot
 
 if TYPE_CHECKING:
+    from beampy.core.group_leader import Screen
     from beampy.core.process import Process
     from beampy.pool.manager import Manager
     from beampy.pool.options import CallOptions
@@ -62,6 +64,7 @@ class PoolCall(RemoteCall):
     job = 0  # of its attempt: what the plan and the runner know it by
     runner: str | None = None  # the node it was sent to last
     label: str | None = None  # its runner, as people see it
+    screen: Screen | None = None  # of the code that made it
     left = False  # nobody waits for it, and its code has not ended
     stays = False  # it has its value, and keeps its slot
     place: Place | None = None  # the same, as the manager knows it; None while it waits
@@ -71,6 +74,7 @@ class PoolCall(RemoteCall):
     started_at: float | None = None  # on the node's clock
     output: Any = None  # what its code printed, once there was something
     progress: Any = None
+    heard: Any = None  # of its screen, where that wants to hear what becomes of it
     refs: tuple[Any, ...] = ()  # the references among its arguments
 
     def __init__(
@@ -96,6 +100,9 @@ class PoolCall(RemoteCall):
         self.made = manager.clock()
         channel = leader.get() if options.capture else None
         self.channel = channel
+        self.screen = screen_now() if channel is None and options.capture else None
+        if self.screen is not None:
+            self.heard = getattr(self.screen, "heard", None)
         self._carried = manager.carry()
         if options.timeout is not None:
             self._bucket = self._process.node.deadlines.add(options.timeout, self)
@@ -183,7 +190,7 @@ class PoolCall(RemoteCall):
             kind = message.__class__
         if kind is Unread:
             self._read(message)
-        elif kind is Text or kind is Record or kind is Report:
+        elif kind is Text or kind is Record or kind is Report or kind is Bundle:
             self.manager.said(self, message)
         else:
             self._sent = False

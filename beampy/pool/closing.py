@@ -24,6 +24,7 @@ log = logging.getLogger("beampy.pool")
 
 LIVE = ("up", "away")
 CLEANUP = 5.0  # seconds for jobs that were cancelled, as `exit_grace` of a node; a runner that is done ends at once
+LOOK = 0.5  # seconds between two looks at a pool that nobody has, whose runners wait for calls for a minute or so
 HOOKS = 5.0  # seconds for hooks of the user's that still run when a pool ends
 
 
@@ -46,6 +47,21 @@ async def over(manager: Manager) -> None:
 def owner_ended(manager: Manager) -> None:
     """The process that the pool was started for is gone."""
     manager.task(close(manager, "the process that started it has ended", 0.0, manager.options.shutdown_timeout))
+
+
+def unused(manager: Manager) -> None:
+    """Nobody can call it any more. What runs goes on, and what it keeps for others stays; it ends after that."""
+    if manager.process.alive and manager.stopping is None:
+        limits = manager.plan.limits
+        manager.plan.resize(0, limits.max, manager.clock())
+        manager.act()
+        manager.task(_after_its_runners(manager))
+
+
+async def _after_its_runners(manager: Manager) -> None:
+    while manager.runners or manager.waited_for():  # noqa: ASYNC110  -- they end when they have been idle
+        await asyncio.sleep(LOOK)
+    await close(manager, "nobody has it any more", 0.0, 0.0)
 
 
 def let_go(manager: Manager, process: Process) -> None:

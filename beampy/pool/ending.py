@@ -156,7 +156,7 @@ def down(manager: Manager, down: Down) -> None:
         return
     child = manager.held.pop(down.ref, None)
     if child is not None:
-        child.hush()
+        child.over()
         manager.freed(child)
         return
     runner = manager.runners.get(down.tag)

@@ -26,9 +26,9 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from beampy.errors import BadFunction
-from beampy.handle import Handle, blocking
+from beampy.handle import Handle, blocking, has_arrived
 from beampy.otp.rpc_function import kind_of, shown, streams
-from beampy.pool.mapping_calls import Calls
+from beampy.pool.mapping_calls import INPUT, Calls
 from beampy.pool.mapping_engine import END, Busy, Late, Run
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ class Mapped(Handle[list[T]]):
     `max_in_flight` is how many items may be under way; by default twice as many as the pool can run at once, so that
     as many wait. The options' timeout is each item's own, from when its call is made. One reader at a time; what was
     read one by one is not in any list.
+
+    As the last expression of a notebook's cell it is a live card, with a button that cancels, and is collected as a
+    whole in the background: it is not read one by one any more.
 
     Raises at once BadFunction, PoolClosed, ValueError and TypeError; failures of items, and of the input, come to who
     reads.
@@ -91,6 +94,9 @@ class Mapped(Handle[list[T]]):
         self._outcome: Any = None
         self._waiting: list[concurrent.futures.Future[None]] = []  # who waits for another one who waits for the whole
         self._run = Run(Calls(pool, me, fn, options, ordered, return_exceptions), iterables, limit)
+        tell = getattr(self._run.calls.screen, "mapped", None)  # a screen that shows how far maps are
+        if tell is not None:
+            tell(self, self._what, _length(iterables))
 
     # one by one
 
@@ -109,6 +115,7 @@ class Mapped(Handle[list[T]]):
         if value is END:
             self._settle(None)
             raise StopAsyncIteration
+        has_arrived()
         result: T = value
         return result
 
@@ -131,6 +138,7 @@ class Mapped(Handle[list[T]]):
         if value is END:
             self._settle(None)
             raise StopIteration
+        has_arrived()
         result: T = value
         return result
 
@@ -285,6 +293,7 @@ class Mapped(Handle[list[T]]):
                 other.set_result(None)
 
     def _value(self) -> list[T]:
+        has_arrived()
         if self._state == FAILED:
             raise self._outcome
         if self._state == CANCELLED:
@@ -293,6 +302,35 @@ class Mapped(Handle[list[T]]):
             raise RuntimeError(f"{self!r}: its results were read one by one")
         value: list[T] = self._outcome
         return value
+
+    # for who only shows it
+
+    def counts(self) -> tuple[int, int]:
+        """How many items have ended, and how many are under way."""
+        run = self._run
+        waiting = len(run.ready) + sum(entry[0] >= 0 for entry in tuple(run.calls.ended))
+        return run.passed + waiting, max(0, run.taken - run.passed - waiting)
+
+    def peek(self) -> tuple[list[T] | None, BaseException | None]:
+        """What it came to, when it is done: (results, None) or (None, failure). Whoever reads it has it all the same.
+
+        LookupError where results were read one by one, since they are gone.
+        """
+        run = self._run
+        if self._state == FAILED:
+            return None, self._outcome
+        if self._state == COLLECTED:
+            return self._outcome, None
+        if self._state == READ or run.passed > len(run.results):
+            raise LookupError(f"{self!r}: its results are read one by one")
+        ready: Any = run.ready
+        entries = [*(ready.values() if isinstance(ready, dict) else tuple(ready)), *tuple(run.calls.ended)]
+        results = dict(run.results)
+        for index, error, value in sorted((entry for entry in entries if entry[0] >= 0), key=lambda entry: entry[0]):
+            if error is not None and not (run.calls.errors_too and value is not INPUT and isinstance(error, Exception)):
+                return None, error
+            results[index] = value if error is None else error
+        return [results[index] for index in sorted(results)], None
 
     # its end
 
@@ -342,3 +380,11 @@ class Mapped(Handle[list[T]]):
         if lost:
             log.error("nobody looked at the failure of the map of %s", self._what, exc_info=lost[0])
         run.drop()
+
+
+def _length(iterables: tuple[Any, ...]) -> int | None:
+    """How many items there will be, where that is known without taking any."""
+    try:
+        return min(len(items) for items in iterables)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -14,6 +14,7 @@ from contextvars import copy_context
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from beampy.core.group_leader import screen, screen_now
 from beampy.core.request import ANSWERED, FAILED
 from beampy.errors import NotInNode, PoolSaturated
 from beampy.otp.task import end_with
@@ -56,6 +57,7 @@ class Calls:
         "ordered",
         "pool",
         "posted",
+        "screen",
         "waker",
     )
 
@@ -71,6 +73,7 @@ class Calls:
         self.ordered = ordered
         self.errors_too = errors_too
         self.context = copy_context()
+        self.screen = screen_now()  # of who made the map: all its items appear there, whoever reads on
         self.live: dict[RemoteCall, int] = {}
         self.ended: deque[Ended] = deque()
         self.inbox: deque[tuple[int, tuple[Any, ...]]] = deque()  # at most as many as may be under way
@@ -131,11 +134,14 @@ class Calls:
             self.attached = True
             if self.options.link:
                 end_with(self.me, self)
+        token = screen.set(self.screen)
         try:
             call = self.pool._start(self.me, self.fn, args, {}, self.options)
         except Exception as error:
             self.failed(index, error)
             return
+        finally:
+            screen.reset(token)
         if call._state == FAILED and self.live and isinstance(call.exception(), PoolSaturated):
             self.held.append((index, args))
         else:

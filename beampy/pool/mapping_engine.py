@@ -96,8 +96,8 @@ class Run:
         else:
             self.input = zip(*iterables, strict=False)
             self.pull()
-            if self.more() and calls.node.thread == get_ident():
-                calls.node.loop.call_soon(self.go_on)
+            if self.more() and asyncio._get_running_loop() is not None:
+                self.loop.call_soon(self.go_on)
 
     # input
 

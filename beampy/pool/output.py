@@ -7,6 +7,8 @@ logger, level and time, have the name of the runner before their message, and tw
 `call_number`. Writing never raises.
 
 A call that was made by code with a group leader writes to that one: output of pools within pools comes out at the top.
+One made by code with a screen, a cell of a notebook, writes there, also when another cell runs: text as it comes, since
+a screen knows what to do with lines that have no end yet; it gets the name of the runner, and labels them itself.
 
 Kept: the last `TEXT` characters of each call, and the last `LINES` lines of each runner, also of the last `FINISHED`
 that have ended. How much a call may write a second is the sender's business.
@@ -21,12 +23,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from beampy.core.group_leader import STDERR, STDOUT, Record, Text, leader
+from beampy.core.bundles import Bundle, unpacked
+from beampy.core.group_leader import STDERR, STDOUT, Record, Text, appear, leader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from beampy.core.group_leader import Channel
+    from beampy.core.group_leader import Channel, Screen
 
 log = logging.getLogger("beampy.pool")
 
@@ -74,9 +77,11 @@ class PoolOutput:
         self._finished: dict[str, _Kept] = {}  # the oldest first
         self._colours: dict[str, int] = {}
 
-    def of_call(self, call: int, runner: str, channel: Channel | None = None) -> CallOutput:
-        """What takes the messages of one call. `channel`: the leader of the code that made it."""
-        return CallOutput(self, call, runner, channel)
+    def of_call(
+        self, call: int, runner: str, channel: Channel | None = None, screen: Screen | None = None
+    ) -> CallOutput:
+        """What takes the messages of one call. `channel`, `screen`: the leader and the screen of who made it."""
+        return CallOutput(self, call, runner, channel, screen)
 
     def runner_ended(self, runner: str) -> None:
         """Its lines are kept for a while."""
@@ -96,6 +101,12 @@ class PoolOutput:
         return sorted(found, key=_time) if runner is None else found
 
     # what CallOutput does
+
+    def _source(self, runner: str, call: int) -> str:
+        """What a screen calls the runner: its label without brackets, which are the screen's."""
+        if self._prefix is True:
+            return runner.partition("@")[0]
+        return self._label(runner, call, None).strip().removeprefix("[").removesuffix("]")
 
     def _keep(self, lines: list[Line]) -> None:
         for line in lines:
@@ -126,16 +137,23 @@ class PoolOutput:
 class CallOutput:
     """The output of one call: takes its messages, and keeps the end of its text."""
 
-    __slots__ = ("_channel", "_kept", "_open", "_pool", "_size", "call", "runner")
+    __slots__ = ("_channel", "_kept", "_open", "_pool", "_screen", "_size", "call", "runner")
 
-    def __init__(self, pool: PoolOutput, call: int, runner: str, channel: Channel | None) -> None:
+    def __init__(
+        self, pool: PoolOutput, call: int, runner: str, channel: Channel | None, screen: Screen | None
+    ) -> None:
         self.call = call
         self.runner = runner
         self._pool = pool
         self._channel = channel
+        self._screen = screen if channel is None else None
         self._open = ["", "", ""]  # by stream: what has no end of line yet
         self._kept: deque[str] = deque()
         self._size = 0
+
+    @property
+    def _writer(self) -> tuple[int, int]:
+        return (id(self._pool), self.call)
 
     @property
     def text(self) -> str:
@@ -143,7 +161,7 @@ class CallOutput:
         return "".join(self._kept)[-TEXT:]
 
     def take(self, message: Any) -> None:
-        """A Text or a Record has come. It never raises; anything else is left out."""
+        """A Text, a Record or a Bundle has come. It never raises; anything else is left out."""
         if not self._pool.capture:
             return
         token = leader.set(self._channel)
@@ -152,6 +170,8 @@ class CallOutput:
                 self._take_text(message.stream, message.text)
             elif message.__class__ is Record:
                 self._take_record(message.fields)
+            elif message.__class__ is Bundle:
+                self._take_bundle(message)
         except Exception as error:
             log.debug("output of call %d could not be shown: %s", self.call, error)
         finally:
@@ -159,7 +179,10 @@ class CallOutput:
 
     def end(self) -> None:
         """The call has ended, or goes on elsewhere: what is left of a line is one."""
-        if self._open != ["", "", ""]:
+        if self._screen is not None:
+            self._screen.done(self._writer)
+            self._open = ["", "", ""]
+        elif self._open != ["", "", ""]:
             for stream in (STDOUT, STDERR):
                 if self._open[stream]:
                     self.take(Text(stream, "\n"))
@@ -173,6 +196,8 @@ class CallOutput:
         if stream not in (STDOUT, STDERR) or not isinstance(text, str):
             return
         self._keep_text(text)
+        if self._screen is not None:
+            self._screen.text(stream, text, self._pool._source(self.runner, self.call), self._writer)
         *whole, rest = (self._open[stream] + text).split("\n")
         while len(rest) > LONGEST:
             whole.append(rest[:LONGEST])
@@ -182,6 +207,8 @@ class CallOutput:
             shown = [_visible(line) for line in whole]
             now = self._pool.now()
             self._pool._keep([Line(now, self.runner, self.call, stream, line[:LINE]) for line in shown])
+            if self._screen is not None:
+                return
             below = sys.stdout if stream == STDOUT else sys.stderr
             label = self._pool._label(self.runner, self.call, below)
             _write(below, "".join([f"{label}{line}\n" for line in shown]))
@@ -199,11 +226,22 @@ class CallOutput:
         text = f"{record.levelname} {record.name}: {record.getMessage()}"
         self._keep_text(f"{text}\n")
         self._pool._keep([Line(self._pool.now(), self.runner, self.call, LOG, text[:LINE])])
+        if self._screen is not None:
+            self._screen.record(record, self._pool._source(self.runner, self.call))
+            return
         logger = logging.getLogger(record.name)
         if logger.isEnabledFor(record.levelno):
             record.msg = f"{self._pool._label(self.runner, self.call, None)}{record.getMessage()}"
             record.args = ()
             logger.handle(record)
+
+    def _take_bundle(self, bundle: Bundle) -> None:
+        if self._screen is not None:
+            appear(bundle, self._screen, self._pool._source(self.runner, self.call))
+        elif self._channel is not None:
+            self._channel.bundle(bundle.data, bundle.metadata, display_id=bundle.display_id, update=bundle.update)
+        elif text := unpacked("text/plain", bundle.data.get("text/plain")):
+            self._take_text(STDOUT, f"{text}\n")
 
 
 class _Kept:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 START = "beampy.pool.children:start"
 
+LAST_WORDS = 1.0  # seconds that what a child has printed may take; its runner sends it within a turn of its loop
+
 
 class Placing(PoolCall):
     """The Handle of the pid of a placed child."""
@@ -48,6 +50,10 @@ class Placing(PoolCall):
     def lost(self, error: RunnerLost) -> None:
         self.hush()
         super().lost(error)
+
+    def over(self) -> None:
+        """The child has ended; its last words may come after the news of that."""
+        self._process.node.loop.call_later(LAST_WORDS, self.hush)
 
     def hush(self) -> None:
         """Nothing comes from the child any more."""

@@ -14,12 +14,16 @@ The verbs are calls.py's, the work is the manager's, what to do is decided by pl
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from beampy import api
 from beampy.core.current import current, here
+from beampy.core.group_leader import screen_now
 from beampy.errors import NotInNode, PoolClosed
 from beampy.handle import Handle, Pending
 from beampy.pool import closing
@@ -56,6 +60,10 @@ class Pool(Calls):
 
     How a call runs: async functions share the runner's loop. isolation="thread": others run in its threads; "process":
     each in a process of the runner that runs nothing else meanwhile, so that all processors compute.
+
+    Where nobody has started it, and code that is no process uses it (a notebook's cell, or a script after `bp.start`),
+    it starts at its first use, and ends with its node; or when nobody has the pool any more and its runners, which have
+    nothing to do then, have ended.
 
     Times, in seconds, None for ever: `timeout` (30) for a `call`, from queue to value. `boot_timeout` (30) for a
     machine to call home. `idle_shutdown_after` (30) until a runner with nothing to do may end, or `(seconds,
@@ -113,7 +121,6 @@ class Pool(Calls):
             raise ValueError(f"Pool: name is letters, digits, - and _, for the names of its nodes, not {name!r}")
         if len(self.name) > MAX_NAME:
             raise ValueError(f"Pool: name has at most {MAX_NAME} characters, not {len(self.name)}")
-        self._pool = self
         self._said, self._made = {}, {}
         self._timeout = timeout
         self._options = PoolOptions(
@@ -151,6 +158,13 @@ class Pool(Calls):
         self._ending: Manager | None = None  # the one that was stopped last
         self._why = "it has not been started"
         self._own: Node | None = None  # the node of a pool that found none
+        self._beginning = threading.Lock()  # held by the thread that starts it at its first use
+        self._by_itself = False  # it was started so
+
+    @property
+    def _pool(self) -> Self:  # type: ignore[override]
+        """As Calls has it; not kept, so that a pool that nobody has is gone at once."""
+        return self
 
     # life
 
@@ -243,6 +257,7 @@ class Pool(Calls):
         manager.process = process
         manager.hands, _ = me.node.spawn(manager.hold, (), process)
         self._manager = manager
+        pools.add(self)
         manager.begin(me)
         return self
 
@@ -279,9 +294,47 @@ class Pool(Calls):
         await closing.closed(manager, "it was stopped", patience, most if drain else min(most, HURRY))
 
     def _working(self) -> Manager:
+        manager = self._manager
+        if manager is None:
+            manager = self._begun()
+        return manager
+
+    def _begun(self) -> Manager:
+        """Start it at its first use, by code that is no process: it ends with its node then, and with the next one it
+        can start again. Else PoolClosed.
+        """
+        if current.get(None) is None and self._ending is None:
+            with self._beginning:
+                if self._manager is None:
+                    try:
+                        me = here("Pool")
+                    except NotInNode:
+                        raise PoolClosed(self.name, self._why) from None
+                    if me.node.thread != threading.get_ident():
+                        api.submit(me, lambda: self._first_used(me), f"the start of {self!r}").result()
         if self._manager is None:
             raise PoolClosed(self.name, self._why)
         return self._manager
+
+    async def _first_used(self, me: Process) -> None:
+        await self._started(me)
+        manager, weak = self._manager, weakref.ref(self)
+        assert manager is not None
+
+        def ended(_: object) -> None:
+            pool = weak()
+            if pool is not None and pool._manager is manager:
+                pool._manager = None
+
+        manager.process.add_done_callback(ended)
+        self._by_itself = True
+
+    def __del__(self) -> None:
+        manager = getattr(self, "_manager", None)
+        if manager is None or not self._by_itself or manager.node.closed:
+            return
+        with suppress(RuntimeError):  # the loop is closed, and all is over
+            manager.loop.call_soon_threadsafe(closing.unused, manager)
 
     # at work
 
@@ -332,7 +385,12 @@ class Pool(Calls):
         return api._ask(manager.node.voice, lambda: manager.tell.metrics.prometheus(manager.clock()))
 
     def live(self, **options: Any) -> contextlib.AbstractContextManager[Any]:
-        """A view of it in the terminal while the block runs: `with pool.live():`. Wants rich (pip install rich)."""
+        """A view of it while the block runs: `with pool.live():`. In a notebook a card in the cell, elsewhere in the
+        terminal, which wants rich (pip install rich).
+        """
+        card = getattr(screen_now(), "live", None)
+        if card is not None and not options:
+            return card(self, self._working())  # type: ignore[no-any-return]
         from beampy.pool.live import Live
         from beampy.pool.viewing import Viewer
 
@@ -352,8 +410,6 @@ class Pool(Calls):
 
 def _limits(options: PoolOptions) -> Limits:
     """The same as the plan wants it."""
-    import os
-
     width = options.max_concurrency
     if width is None:
         width = MAX_CONCURRENCY if options.isolation == "thread" else os.cpu_count() or 1
@@ -380,3 +436,18 @@ def _anybody() -> Process | None:
         return current.get(None) or here("Pool")
     except NotInNode:
         return None
+
+
+pools: weakref.WeakSet[Pool] = weakref.WeakSet()  # that were started in this process, for who shows them
+
+
+def _forked() -> None:
+    """Their nodes are the parent's: in the child they have not been started."""
+    for pool in list(pools):
+        pool._manager, pool._ending, pool._own = None, None, None
+        pool._beginning, pool._why = threading.Lock(), "it has not been started"
+    pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

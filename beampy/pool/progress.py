@@ -322,6 +322,11 @@ class Curve:
         self._seen += 1
 
     @property
+    def seen(self) -> int:
+        """How many there were."""
+        return self._seen
+
+    @property
     def points(self) -> tuple[tuple[float, float], ...]:
         """What is kept of them."""
         kept = tuple(self._kept)

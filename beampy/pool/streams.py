@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
-from beampy import api
-from beampy.otp.rpc_stream import Feed, RemoteStream
+from beampy.otp.rpc_stream import Feed, RemoteStream, begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +79,7 @@ class PoolStream(RemoteStream[T_co]):
         self._process = process
         self._window = window
         self._ahead: deque[T_co] = deque()
-        self._feed: Feed = api._ask(process, lambda: PoolFeed(process, begin, window))
+        self._feed: Feed = begun(process, lambda: PoolFeed(process, begin, window))
 
     def __repr__(self) -> str:
         state = "closed" if self._feed.closed else "open"

@@ -1,6 +1,11 @@
 """Telling: what a pool says of itself as it works, to its metrics, its events and its output.
 
 Rule: one method for each thing that happens; the manager and its parts call them and know nothing of who listens.
+
+The screen of a call (core/group_leader.py) may have `heard(telling, call, what)`: it is told of the call's way, on
+the node's thread, with what in "queued", "started", "progress", "retried" and "finished". `watching`: functions that
+are told `(what, runner, why)` of runners, with what in "up", "lost", "failed" (it never came) and "ended". Neither may
+take long.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ class Telling:
         self.metrics = Metrics(pool, gauges)
         self.events = events.Events()
         self.output = PoolOutput(prefix=prefix)
+        self.watching: list[Callable[[str, str, str], object]] = []  # one or two: whoever shows the pool
         self.ended: deque[tuple[str, int, CallProgress]] = deque(maxlen=ENDED)  # whose progress is still shown
 
     # calls
@@ -44,6 +50,8 @@ class Telling:
         """It waits."""
         if self.events.active:
             self.events.emit(events.Queued(time(), call.number, waiting))
+        if call.heard is not None:
+            call.heard(self, call, "queued")
 
     def saturated(self, waiting: int, limit: int) -> None:
         """One was refused."""
@@ -61,6 +69,9 @@ class Telling:
             self.events.emit(events.Started(time(), call.number, runner.label, waited))
         if call.output is not None:
             call.output.moved(runner.label)
+        if call.heard is not None:
+            call.label = runner.label  # where it is about to be
+            call.heard(self, call, "started")
 
     def said(self, call: PoolCall, label: str, message: Any) -> None:
         """Its code printed, logged or reported something."""
@@ -68,9 +79,11 @@ class Telling:
             if call.progress is None:
                 call.progress = CallProgress()
             call.progress.take(message, self.clock())
+            if call.heard is not None:
+                call.heard(self, call, "progress")
             return
         if call.output is None:
-            call.output = self.output.of_call(call.number, label, call.channel)
+            call.output = self.output.of_call(call.number, label, call.channel, call.screen)
         call.output.take(message)
 
     def finished(self, call: PoolCall) -> None:
@@ -90,12 +103,17 @@ class Telling:
             call.place.owner.failed += 1
         if self.events.active:
             self.events.emit(events.Finished(time(), call.number, call.label, seconds, outcome))
+        if call.heard is not None:
+            call.heard(self, call, "finished")
 
     def retried(self, call: PoolCall, delay: float, why: str) -> None:
         """It is run again."""
         self.metrics.retried(0.0 if call.started_at is None else self.clock() - call.started_at)
         if self.events.active:
             self.events.emit(events.Retried(time(), call.number, call.attempts + 1, delay, why))
+        if call.heard is not None:
+            call.heard(self, call, "retried")
+        call.progress = None  # the next attempt begins its own
 
     def zombie(self, call: PoolCall, runner: Runner, zombies: int) -> None:
         """Its code runs on, and nobody waits."""
@@ -115,6 +133,7 @@ class Telling:
         self.metrics.boot_failures += 1
         if self.events.active:
             self.events.emit(events.BootFailure(time(), runner.label, self.clock() - runner.asked_at, why))
+        self._watched("failed", runner.label, why)
 
     def up(self, runner: Runner, slots: int, price: float | None) -> None:
         """It takes calls."""
@@ -122,6 +141,7 @@ class Telling:
         self.metrics.up(runner.label, slots, now - runner.asked_at, price, now)
         if self.events.active:
             self.events.emit(events.RunnerUp(time(), runner.label, now - runner.asked_at))
+        self._watched("up", runner.label)
 
     def retired(self, runner: Runner) -> None:
         """It is to end."""
@@ -135,6 +155,11 @@ class Telling:
         if self.events.active:
             told = events.RunnerDown(time(), runner.label, error.cause, lost, error.status, error.oom)
             self.events.emit(told)
+        self._watched("lost" if lost else "ended", runner.label, error.cause)
+
+    def _watched(self, what: str, runner: str, why: str = "") -> None:
+        for fn in tuple(self.watching):
+            fn(what, runner, why)
 
     def scaled(self, least: int, most: int) -> None:
         """Its limits were changed."""

@@ -30,12 +30,16 @@ def start(name: str | None = None, **options: Any) -> Node:
     """
     node = Node(name, **options)
     ready: concurrent.futures.Future[None] = concurrent.futures.Future()
+    left = threading.Event()  # by who started it, before it ran
 
     async def live() -> None:
         try:
             node._open()
             node._stop_asked = asyncio.Event()
             await node._join()
+            if left.is_set():
+                await node._close()
+                return
             assert node._outside is not None
             add_fallback(node._outside)
         except Exception as error:
@@ -56,8 +60,13 @@ def start(name: str | None = None, **options: Any) -> Node:
 
     thread = threading.Thread(target=body, name=f"beampy {node.name}", daemon=True)
     node._thread = thread
-    thread.start()
-    ready.result()
+    try:
+        thread.start()
+        ready.result()
+    except BaseException:  # it failed, or Ctrl-C
+        left.set()
+        node._ask_to_stop()
+        raise
     _stop_at_exit(node)
     return node
 

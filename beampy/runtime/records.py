@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beampy.core.bundles import Bundle
 from beampy.core.group_leader import Record, Report, Text
 from beampy.core.request import Failed
 from beampy.otp import rpc_server
@@ -20,6 +21,7 @@ register_record(24, rpc_server.More)
 register_record(25, rpc_server.Left)
 register_record(26, rpc_server.Unreadable)
 register_record(27, rpc_server.Ask)
+register_record(12, Bundle)
 register_record(13, Report)
 register_record(14, Text)
 register_record(15, Record)

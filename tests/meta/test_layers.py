@@ -92,9 +92,11 @@ HOMES = {
     "anywidget": {"notebook"},
     "blockbuster": {"testing"},
     "cloudpickle": {"code.closures"},
+    "comm": {"notebook"},
     "cryptography": {"dist.tls"},
     "hypothesis": {"testing"},
     "ipykernel": {"notebook"},
+    "jedi": {"notebook"},
     "msgpack": {"refs.carriers", "refs.ledger_messages", "wire"},
     "opentelemetry": {"pool.context"},
     "polars": {"frames"},
@@ -103,6 +105,8 @@ HOMES = {
     "pytest_asyncio": {"testing"},
     "rich": {"pool.live", "pool.live_picture"},
     "torch": {"serve", "wire.codec_buffers"},
+    "tornado": {"notebook"},
+    "traitlets": {"notebook"},
     "uvloop": {"runtime"},
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("demo", "test", "test-all", "check", "bench")
+TARGETS = ("demo", "notebook", "tour", "test", "test-all", "check", "bench")
 
 
 def project() -> dict[str, Any]:

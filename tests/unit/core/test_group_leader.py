@@ -12,18 +12,24 @@ import pytest
 import beampy as bp
 from beampy import api
 from beampy.core import group_leader
+from beampy.core.bundles import BUNDLE
 from beampy.core.group_leader import (
+    HELD,
     PIECE,
     RATE,
     STDERR,
     STDOUT,
+    Bundle,
     Channel,
     Record,
     Report,
     Text,
+    appear,
     console,
     leader,
     leader_for,
+    screen,
+    screen_now,
 )
 from beampy.core.unread import Unread
 from beampy.testing import harness
@@ -350,3 +356,132 @@ async def test_what_the_console_writes_has_no_leader(monkeypatch):
     assert leader.get() is channel
     leader.reset(token)
     assert seen == [("x\n", None)]
+
+
+# --- screens
+
+
+class Shown:
+    """A screen that keeps what appears."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    def text(self, stream: int, text: str, source: str, writer: Any = None) -> None:
+        self.got.append((stream, text, source, writer))
+
+    def done(self, writer: Any) -> None:
+        self.got.append(("done", writer))
+
+    def record(self, record: logging.LogRecord, source: str) -> None:
+        self.got.append((record.levelname, record.getMessage(), source))
+
+    def bundle(
+        self, data: dict[str, Any], metadata: dict[str, Any], source: str, display_id: str | None, update: bool
+    ) -> None:
+        self.got.append((data, metadata, source, display_id, update))
+
+
+@process
+async def test_what_a_call_says_appears_on_the_screen_of_who_made_it(capsys, monkeypatch):
+    me, one, two = api.self_process(), Shown(), Shown()
+    token = screen.set(one)
+    ref = leader_for(me, "b@h")
+    assert ref == leader_for(me, "b@h") != leader_for(me, "c@h")
+    assert screen_now() is one
+    assert leader_for(me, me.node.name) is None
+    screen.reset(token)
+    monkeypatch.setattr(group_leader, "latest_screen", two)  # code without a context of its own
+    other = leader_for(me, "b@h")
+    assert other not in (ref, None)
+    assert ref is not None
+    assert other is not None
+    bp.send(ref, Text(STDOUT, "out\n"))
+    bp.send(ref, Record({"name": "x", "msg": "said", "levelname": "INFO", "levelno": 20}))
+    bp.send(ref, Bundle({"text/plain": "P"}, {}, "d", True))
+    bp.send(ref, Text(7, "no such stream"))
+    bp.send(ref, "nonsense")
+    bp.send(other, Unread(lambda _: Text(STDERR, "far\n"), "b@h", 9))
+    assert one.got == [
+        (STDOUT, "out\n", "b@h", None),
+        ("INFO", "said", "b@h"),
+        ({"text/plain": "P"}, {}, "b@h", "d", True),
+    ]
+    assert two.got == [(STDERR, "far\n", "b@h", None)]
+    assert capsys.readouterr() == ("", "")
+
+
+@process
+async def test_addresses_of_screens_are_bounded_and_those_that_are_used_stay(monkeypatch):
+    monkeypatch.setattr(group_leader, "CONSOLES", 3)
+    node, shown = api.self_process().node, Shown()
+    kept = console(node, shown, "kept")
+    silent = [console(node, Shown(), str(n)) for n in range(2)]
+    bp.send(kept, Text(STDOUT, "x\n"))
+    for n in range(2):
+        console(node, Shown(), f"more {n}")
+    bp.send(kept, Text(STDOUT, "y\n"))
+    assert [text for _, text, _, _ in shown.got] == ["x\n", "y\n"]
+    assert all(ref.id not in node.exported for ref in silent)
+
+
+def test_on_no_screen_anything_else_appears():
+    shown = Shown()
+    appear("nonsense", shown, "a")
+    appear(Text(STDOUT, 7), shown, "a")  # type: ignore[arg-type]
+    assert shown.got == []
+
+
+# --- rich displays
+
+
+@process
+async def test_displays_keep_their_place_among_the_text():
+    channel, recorder = recorded()
+    channel.write(STDOUT, "before\n")
+    channel.bundle({"text/plain": "P"}, {"m": 1}, display_id="d")
+    channel.write(STDOUT, "after\n")
+    await until(lambda: len(recorder.got) == 3)
+    assert recorder.got == [
+        Text(STDOUT, "before\n"),
+        Bundle({"text/plain": "P"}, {"m": 1}, "d"),
+        Text(STDOUT, "after\n"),
+    ]
+
+
+@process
+async def test_a_display_that_is_too_large_is_refused():
+    channel, recorder = recorded()
+    with pytest.raises(ValueError, match=r"10,485,761 bytes is more than the 10,485,760"):
+        channel.bundle({"text/plain": "x" * (BUNDLE + 1)})
+    channel.flush()
+    assert recorder.got == []
+
+
+@a_still_clock
+@process
+async def test_of_many_updates_the_last_comes_and_other_displays_are_counted():
+    channel, recorder = recorded()
+    channel.bundle({"text/plain": "x" * BUNDLE}, display_id="d")
+    for n in range(100):
+        channel.bundle({"text/plain": str(n)}, display_id="d", update=True)
+    channel.bundle({"text/plain": "another"})
+    channel._flush_output()
+    assert [type(one) for one in recorder.got] == [Bundle, Text]
+    assert recorder.text(STDERR) == "… a display of 7 bytes left out: too many at once\n"
+    await asyncio.sleep(1.1)
+    assert recorder.got[-1] == Bundle({"text/plain": "99"}, {}, "d", True)
+    for n in range(2 * HELD):
+        channel.bundle({"text/plain": str(n)}, display_id=str(n), update=True)
+    channel.flush()  # the call ends
+    assert [one.display_id for one in recorder.got[3:]] == [str(n) for n in range(HELD, 2 * HELD)]
+    await asyncio.sleep(2)
+    assert len(recorder.got) == 3 + HELD
+
+
+@process
+async def test_without_a_screen_the_plain_text_of_a_display_is_printed(capsys):
+    send_to_console(Bundle({"text/plain": "P"}, {}))
+    send_to_console(Bundle({"text/plain": b"large"}, {}))
+    send_to_console(Bundle({"image/png": b""}, {}))
+    assert capsys.readouterr() == ("P\nlarge\n", "")

@@ -421,6 +421,24 @@ async def test_a_covered_stream_under_a_leader():
 
 
 @calling
+async def test_a_write_that_somebody_puts_around_it():
+    below, seen = io.StringIO(), []
+    stream: Any = Covered(below, STDOUT)
+    original = stream.write  # as IPython does for the time of a cell
+
+    def write(text: str) -> int:
+        seen.append(text)
+        written: int = original(text)
+        return written
+
+    stream.write = write
+    stream.write("teed")
+    stream.write = original
+    stream.write(" plain")
+    assert (below.getvalue(), seen) == ("teed plain", ["teed"])
+
+
+@calling
 async def test_capturing_twice_and_releasing_twice(monkeypatch):
     below = io.StringIO()
     monkeypatch.setattr(sys, "stdout", below)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from beampy.core.group_leader import STDERR, STDOUT, Record, Text, leader
+from beampy.core.group_leader import STDERR, STDOUT, Bundle, Record, Text, leader
 from beampy.otp.output import Covered
 from beampy.pool import output
 from beampy.pool.output import FINISHED, LINE, LINES, LOG, LONGEST, RUNNER_TEXT, TEXT, CallOutput, Line, PoolOutput
 from beampy.pool.pool import Pool
 from beampy.testing import harness
 from beampy.testing.pool_backend import LoopBackend
-from tests.unit.core.test_group_leader import recorded
+from tests.unit.core.test_group_leader import Shown, recorded
 from tests.unit.otp.tidy import process
 
 
@@ -308,3 +308,62 @@ async def test_a_call_that_says_much_at_once_has_its_value_all_the_same(capsys, 
 
     await harness.run(body)
     assert caplog.records[0].getMessage().count("\N{GRINNING FACE}") == 60_000
+
+
+# --- screens
+
+
+def test_a_screen_gets_text_as_it_comes_with_the_name_of_the_runner(capsys):
+    pool, shown = PoolOutput(), Shown()
+    call = pool.of_call(7, "runner-1@host", None, shown)
+    said(call, "on", "e\n\r50%")
+    call.take(record(msg="100 %s"))
+    call.take(Bundle({"text/plain": "P"}, {}))
+    writer = shown.got[0][3]
+    assert shown.got == [
+        (STDOUT, "on", "runner-1", writer),
+        (STDOUT, "e\n\r50%", "runner-1", writer),
+        ("WARNING", "100 %s", "runner-1"),
+        ({"text/plain": "P"}, {}, "runner-1", None, False),
+    ]
+    call.moved("runner-2@host")
+    said(call, "again\n")
+    assert shown.got[4:] == [("done", writer), (STDOUT, "again\n", "runner-2", writer)]
+    assert [line.text for line in pool.lines()] == ["one", "WARNING far.away: 100 %s", "again"]
+    assert call.text == "one\n\r50%WARNING far.away: 100 %s\nagain\n"
+    assert capsys.readouterr() == ("", "")
+    said(pool.of_call(8, "runner-1", None, shown), "x\n")
+    assert shown.got[-1][3] != writer  # lines of two calls never mix
+
+
+def test_what_a_screen_calls_a_runner():
+    shown = Shown()
+    said(PoolOutput(prefix=False).of_call(1, "a@h", None, shown), "x\n")
+    said(PoolOutput(prefix=lambda runner, call: f"[{runner}:{call}] ").of_call(2, "a@h", None, shown), "y\n")
+    assert [got[2] for got in shown.got] == ["", "a@h:2"]
+
+
+@process
+async def test_a_leader_goes_before_a_screen():
+    channel, recorder = recorded()
+    shown = Shown()
+    call = PoolOutput().of_call(1, "inner@h", channel, shown)
+    call.take(Bundle({"text/plain": "P"}, {}, "d", True))
+    channel.flush()
+    assert (recorder.got, shown.got) == ([Bundle({"text/plain": "P"}, {}, "d", True)], [])
+
+
+def test_a_display_without_a_screen_is_its_text(capsys):
+    PoolOutput().of_call(1, "a@h").take(Bundle({"text/plain": "P\nQ", "image/png": b"x"}, {}))
+    assert capsys.readouterr().out == "[a] P\n[a] Q\n"
+
+
+def test_a_screen_that_raises_breaks_nothing():
+    class Broken(Shown):
+        def text(self, *_: Any, **__: Any) -> None:
+            raise RuntimeError("no")
+
+    call = PoolOutput().of_call(1, "a@h", None, Broken())
+    said(call, "x\n")
+    call.end()
+    assert call.text == "x\n"
