@@ -2,7 +2,9 @@
 # needs with plain pip, installs only the extras it needs, and does so again only when
 # pyproject.toml or constraints.txt changed.
 #
-#   make demo       the tour: examples/tour.py
+#   make demo       the notebook of examples/08_notebook, run in the terminal, as a page of HTML
+#   make notebook   the same notebook in JupyterLab                ARGS=--no-browser
+#   make tour       what the nodes, processes and pools of beampy do: examples/tour.py
 #   make test       the quick tests (what is not marked slow)      ARGS="-k name -x"
 #   make test-all   every test, with ten minutes of random kills for the pool   BEAMPY_SOAK_SECONDS=20
 #   make check      formatting, lint, types
@@ -19,28 +21,50 @@ ARGS   ?=
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-EXTRAS_demo  := examples
-EXTRAS_test  := examples,test
-EXTRAS_check := examples,test,check
+EXTRAS_demo     := examples,notebook
+EXTRAS_notebook := examples,notebook,lab
+EXTRAS_tour     := examples
+EXTRAS_test     := examples,notebook,test
+EXTRAS_test-all := examples,notebook,test,browser
+EXTRAS_check    := examples,notebook,test,check
+
+EXAMPLE := examples/08_notebook
 
 # The trees that the checkers read: those that hold Python files.
 CODE := $(foreach d,beampy nodes examples benchmarks tests/typing,$(if $(shell find $(d) -name '*.py' 2>/dev/null | head -n 1),$(d)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all check check-format check-lint check-mypy check-pyright format bench clean
+.PHONY: help demo notebook tour test test-all chromium check check-format check-lint check-mypy check-pyright format \
+	bench clean
 
 help:
-	@sed -n '5,13s/^#//p' Makefile
+	@sed -n '5,15s/^#//p' Makefile
 
 demo: $(VENV)/.installed-demo
+	@$(PY) $(EXAMPLE)/demo.py $(ARGS)
+
+# On this machine only; it prints its address, with the token that opens it. Ctrl-C ends it, and the cluster with it.
+notebook: $(VENV)/.installed-notebook
+	@$(PY) -m jupyterlab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) $(EXAMPLE)/delays.ipynb
+
+tour: $(VENV)/.installed-tour
 	@$(PY) examples/tour.py $(ARGS)
 
 test: $(VENV)/.installed-test
 	@$(PY) -m pytest -m "not slow" $(ARGS)
 
-test-all: $(VENV)/.installed-test
+test-all: $(VENV)/.installed-test-all chromium
 	@BEAMPY_SOAK_SECONDS=$${BEAMPY_SOAK_SECONDS:-600} $(PY) -m pytest $(ARGS)
+
+# The browser that notebooks are tested in. Where it cannot be installed those tests skip, and say so.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        echo "installing chromium"; \
+	        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null \
+	        || echo "chromium cannot be installed here"; \
+	    fi; }
 
 # One target for each checker, so that `make --keep-going check` hears them all.
 check: check-format check-lint check-mypy check-pyright
@@ -71,7 +95,8 @@ clean:
 
 # --- environments ---------------------------------------------------------------------------
 
-$(VENV)/.installed-demo $(VENV)/.installed-test $(VENV)/.installed-check: $(VENV)/.installed-%: $(VENV)/.made pyproject.toml constraints.txt
+INSTALLED := $(foreach target,demo notebook tour test test-all check,$(VENV)/.installed-$(target))
+$(INSTALLED): $(VENV)/.installed-%: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "installing beampy[$(EXTRAS_$*)] into $(VENV)"
 	@$(PIP) install -qq --constraint constraints.txt --editable '.[$(EXTRAS_$*)]'
 	@touch $@

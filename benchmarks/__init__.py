@@ -41,4 +41,6 @@ HOT_PATHS = (
     "pool_stream",
     "refs_churn",
     "refs_bulk",
+    "notebook_completion",
+    "notebook_display",
 )

@@ -96,6 +96,15 @@ REFS_GOALS = (
     *(Goal(f"refs_churn.{how}", at_least=20_000) for how in ("made", "handed")),
     Goal("refs_churn.freed", at_most=1_000),
 )
+# An event of a running call is to be seen within 250 ms: what a browser takes is in there, too.
+_ASKED = ("names", "attributes", "arguments", "hover", "asked", "busy")
+NOTEBOOK_GOALS = (
+    *(Goal(f"notebook_completion.{what}.p50", at_most=10) for what in _ASKED),
+    *(Goal(f"notebook_completion.{what}.p95", at_most=100) for what in _ASKED),
+    Goal("notebook_completion.hung", at_most=300),
+    Goal("notebook_display.p95", at_most=200),
+    Goal("notebook_display.cpu", at_most=20),
+)
 GOALS = (
     Goal("pingpong", at_least=3.0, peer="queue-uvloop"),
     Goal("pingpong", at_least=1 / 3, peer="erlang"),
@@ -119,6 +128,7 @@ GOALS = (
     *CODE_GOALS,
     *POOL_GOALS,
     *REFS_GOALS,
+    *NOTEBOOK_GOALS,
 )
 
 
