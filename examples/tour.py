@@ -1,4 +1,4 @@
-"""The tour: what `make demo` runs. Real work, a crash in the middle, and figures at the end.
+"""The tour: what `make tour` runs. Real work, a crash in the middle, and figures at the end.
 
     python examples/tour.py [--files N]
 
@@ -257,7 +257,7 @@ async def main(limit: int | None) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="The tour of beampy: what `make demo` runs.")
+    parser = argparse.ArgumentParser(description="The tour of beampy: what `make tour` runs.")
     parser.add_argument("--files", type=int, default=None, help="how many files to count (default: all)")
     logging.basicConfig(level=logging.CRITICAL)  # the crash is shown on the board instead
     options = parser.parse_args()
