@@ -43,4 +43,6 @@ HOT_PATHS = (
     "refs_bulk",
     "notebook_completion",
     "notebook_display",
+    "notebook_screen",
+    "notebook_start",
 )

@@ -104,6 +104,9 @@ NOTEBOOK_GOALS = (
     Goal("notebook_completion.hung", at_most=300),
     Goal("notebook_display.p95", at_most=200),
     Goal("notebook_display.cpu", at_most=20),
+    *(Goal(f"notebook_screen.{kind}.p95", at_most=250) for kind in ("simulated", "real")),
+    Goal("notebook_start.first", at_most=1_000),
+    Goal("notebook_start.memory", at_most=60),
 )
 GOALS = (
     Goal("pingpong", at_least=3.0, peer="queue-uvloop"),

@@ -27,6 +27,7 @@ from benchmarks.subjects import BEAMPY, PEERS
 from benchmarks.versus.on_beampy import cases
 
 ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ASYNCIO = "queue-asyncio"
 GUESTS = ("pykka", "thespian", "xoscar", "erlang-1")
 
@@ -56,7 +57,16 @@ def test_every_file_is_a_hot_path() -> None:
             assert case.name == name or case.name.startswith((f"{name}_", f"{name}."))
 
 
-@pytest.mark.parametrize("module", HOT_PATHS)
+BROWSER = pytest.mark.skipif(
+    None in map(importlib.util.find_spec, ("jupyterlab", "playwright")) or CHROMIUM is None,
+    reason="needs JupyterLab, playwright and Chromium: make test-all installs them",
+)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(name, marks=[BROWSER, pytest.mark.slow] * (name == "notebook_screen")) for name in HOT_PATHS],
+)
 def test_smoke(module: str) -> None:
     record = smoke(module, "--peers", ASYNCIO)
     assert record["smoke"] is True
