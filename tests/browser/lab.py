@@ -149,10 +149,6 @@ class Server:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
-    def restart(self, kernel: str) -> None:
-        """Restart a kernel, as the menu does when its question was answered."""
-        self._ask("POST", f"kernels/{kernel}/restart")
-
     def stop_kernels(self) -> None:
         """End all sessions, and their kernels."""
         with urllib.request.urlopen(f"{self.url}/api/sessions", timeout=10) as answer:

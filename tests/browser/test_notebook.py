@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.colours import faint
-from tests.browser.lab import Browser, Page, Server, until
+from tests.browser.lab import Browser, Page, Server
 from tests.notebook.kernels import alive
 
 FIRST = """
@@ -136,10 +136,9 @@ def test_a_restart_leaves_no_runner(server: Server, browser: Browser) -> None:
     page.run(0)
     runner = int(page.run(1))
     assert alive(runner)
-    kernel = server.kernels()[0]["id"]
-    server.restart(kernel)
-    until(lambda: not alive(runner), "the runner to end")
-    page.ready()
+    page.tab.locator('[data-command="notebook:restart-kernel"]').first.click()
+    page.tab.locator(".jp-Dialog button.jp-mod-accept").click()
+    page.until(lambda: not alive(runner), "the runner to end")
     page.run(0)
     assert int(page.run(1)) != runner
     assert page.errors == []
