@@ -26,7 +26,7 @@ EXAMPLE = ROOT / "examples" / "08_notebook"
 NOTEBOOKS = sorted(path for path in (ROOT / "examples").glob("**/*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 DEADLINE = 300  # seconds for a notebook that takes a quarter of a minute
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(DEADLINE)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(DEADLINE)]
 
 RUN = """
 import json, sys

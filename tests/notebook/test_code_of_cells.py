@@ -17,7 +17,7 @@ pytest.importorskip("ipykernel")
 from tests.notebook.kernels import WAIT, Kernel
 from tests.unit.code.wheels import wheel
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster]
 
 BEGIN = """
 import asyncio, os
