@@ -187,11 +187,18 @@ def __dir__() -> list[str]:
 
 
 def _in_a_shell() -> None:
-    """Put the extension in place, where IPython runs this."""
+    """Put the extension in place, where IPython runs this. In a program that embeds a shell `%load_ext beampy` does."""
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = None if get_ipython is None else get_ipython()
-    if shell is not None:
+    if shell is None or getattr(shell, "embedded", False):  # the program goes on after it
+        return
+    try:
         shell.extension_manager.load_extension(__name__)
+    except Exception:
+        import logging
+
+        said = "beampy's extension could not be put in place; all else works. `%load_ext beampy` tries it again"
+        logging.getLogger("beampy.notebook").exception(said)
 
 
 _in_a_shell()

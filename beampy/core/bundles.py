@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 BUNDLE = 10 << 20  # bytes of one rich display: a notebook with several of ten megabytes each cannot be opened any more
@@ -42,12 +43,23 @@ def packed(kind: str, form: Any) -> Any:
         return form if len(text) < PACKED else text.encode()
     if isinstance(form, bytes) or len(form) < PACKED:
         return form
+    if kind.endswith("json"):
+        return json.dumps(form).encode()  # a text is a value of JSON, too
     if is_text(kind):
         return form.encode(errors="replace")
     try:
         return b64decode(form, validate=True)
     except ValueError:
         return form
+
+
+def weight(form: Any) -> int:
+    """How much of it there is on its way: bytes, or characters of what is not packed.
+
+    >>> weight("short"), weight({"a": 1})
+    (5, 8)
+    """
+    return len(form) if isinstance(form, (str, bytes)) else len(json.dumps(form))
 
 
 def unpacked(kind: str, form: Any) -> Any:
@@ -61,7 +73,10 @@ def unpacked(kind: str, form: Any) -> Any:
     if not is_text(kind):
         return b64encode(form).decode("ascii")
     text = bytes(form).decode(errors="replace")
-    return json.loads(text) if kind.endswith("json") else text
+    if kind.endswith("json"):
+        with suppress(ValueError):  # somebody's own bytes
+            return json.loads(text)
+    return text
 
 
 def is_text(kind: str) -> bool:

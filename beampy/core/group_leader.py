@@ -28,7 +28,7 @@ from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
-from beampy.core.bundles import BUNDLE, PACKED, packed, unpacked
+from beampy.core.bundles import BUNDLE, packed, unpacked, weight
 from beampy.core.bundles import Bundle as Bundle
 from beampy.core.unread import Unread
 
@@ -153,13 +153,14 @@ class Channel:
         display_id: str | None = None,
         update: bool = False,
     ) -> None:
-        """Take a rich display, in order with the text before it. ValueError over `BUNDLE` bytes.
+        """Take a rich display, in order with the text before it. ValueError over `BUNDLE` bytes, TypeError for what is
+        no JSON.
 
         Over `BUNDLES` bytes a second, of updates only the last is sent, when there is time, and for others a line says
         that there was one.
         """
         data = {kind: packed(kind, form) for kind, form in data.items()}
-        size = sum(len(form) if isinstance(form, (str, bytes)) else PACKED for form in data.values())
+        size = sum(map(weight, data.values())) + (weight(metadata) if metadata else 0)
         if size > BUNDLE:
             raise ValueError(f"a display of {size:,} bytes is more than the {BUNDLE:,} that one may have")
         with self._lock:
@@ -167,10 +168,14 @@ class Channel:
             self._bundles = min(BUNDLES, self._bundles + (now - self._bundles_at) * BUNDLES)
             self._bundles_at = now
             made = Bundle(data, metadata or {}, display_id, update)
-            if self._bundles > 0:
+            fits = self._bundles > 0
+            if fits:
                 self._bundles -= max(size, RECORD_COST)
                 self._held.pop(display_id, None)
                 self._pending.append(made)
+                if self._waits == 2:
+                    return
+                self._waits = 2
             elif update:
                 waits = bool(self._held)
                 self._held[display_id] = made
@@ -179,12 +184,10 @@ class Channel:
                 if not waits:
                     self.soon(lambda: self._process.node.loop.call_later(UPDATE, self._send_held))
                 return
-            else:
-                self._pending.append(Text(STDERR, f"… a display of {size:,} bytes left out: too many at once\n"))
-            if self._waits == 2:
-                return
-            self._waits = 2
-        self.soon(self._flush_output)
+        if fits:
+            self.soon(self._flush_output)
+        else:
+            self.write(STDERR, f"… a display of {size:,} bytes left out: too many at once\n")
 
     @property
     def loop(self) -> AbstractEventLoop:
@@ -253,12 +256,16 @@ class Channel:
             self._send(_pieces(pending))
 
     def _send_held(self) -> None:
-        """The last updates of displays that were more than a call may send."""
+        """The last updates of displays that were more than a call may send: as many as it may in this time."""
+        sent: list[Bundle] = []
+        room = BUNDLES
         with self._lock:
-            held = list(self._held.values())
-            self._held.clear()
-        if held:
-            self._send(held)
+            while self._held and room > 0:
+                sent.append(made := self._held.pop(next(iter(self._held))))
+                room -= sum(map(weight, made.data.values()))
+            if self._held:
+                self._process.node.loop.call_later(UPDATE, self._send_held)
+        self._send(sent)
 
     def _send(self, messages: Sequence[Text | Record | Bundle | Report]) -> None:
         node = self._process.node
@@ -356,7 +363,11 @@ def appear(message: Any, screen: Screen, source: str, writer: Hashable = None) -
     elif kind is Record:
         screen.record(logging.makeLogRecord(message.fields), source)
     elif kind is Bundle:
-        screen.bundle(message.data, message.metadata, source, message.display_id, message.update)
+        data, metadata, display_id, update = message
+        if not (isinstance(data, dict) and isinstance(metadata, dict) and isinstance(display_id, str | None)):
+            return
+        if all(isinstance(one, str) for one in data):
+            screen.bundle(data, metadata, source, display_id, update)
 
 
 _consoles: WeakKeyDictionary[LocalNode, Ref] = WeakKeyDictionary()
@@ -376,9 +387,9 @@ def console(node: LocalNode, screen: Screen | None = None, source: str = "") -> 
     key = (screen, source)
     ref = kept.get(key)
     if ref is None:
-        ref = kept[key] = _address(node, Console(screen, source))
-        if len(kept) > CONSOLES:
+        if len(kept) >= CONSOLES:
             _forget_one(node, kept)
+        ref = kept[key] = _address(node, Console(screen, source))
     else:
         kept.move_to_end(key)
     return ref

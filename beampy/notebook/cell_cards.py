@@ -20,6 +20,7 @@ from collections import deque
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from beampy.errors import PoolClosed
 from beampy.notebook.activity import Activity
 from beampy.notebook.cells import Cell, current_cell
 from beampy.notebook.live_card import LiveCard, in_notebook
@@ -151,7 +152,13 @@ def card_of(handle: Any) -> Drawn | None:
         return None
     calls = handle._run.calls
     home = calls.screen if isinstance(calls.screen, Cell) else cell
-    card = _card(home, calls.pool._at_work())  # type: ignore[attr-defined]
+    try:  # to show what is over starts no pool again
+        manager = calls.pool._pool._manager if handle.done() else calls.pool._at_work()  # type: ignore[attr-defined]
+    except PoolClosed:
+        manager = None
+    if manager is None:
+        return None
+    card = _card(home, manager)
     card.follow(handle)
     collect(handle)
     card.look_now()

@@ -51,7 +51,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Take it away: `%unload_ext beampy`. The node goes on: `bp.stop()` ends it."""
+    """Take it away: `%unload_ext beampy`. The node goes on: `%beampy stop`, before, ends it."""
     _, undo = _installed.pop(id(shell), (None, []))
     _known(shell).discard("beampy")
     while undo:

@@ -19,7 +19,9 @@ exception.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import re
 import sys
 import sysconfig
 from pathlib import Path
@@ -41,6 +43,11 @@ HOLD = 0.5  # seconds that what is logged has to reach the cell as an error: ten
 MOST_HELD = 100  # such lines; more at once are logged as they come
 
 LOGGERS = ("beampy.dist", "beampy.pool")  # which log them
+
+# Of the text of a traceback; in those of groups there are bars before each line.
+HEAD = re.compile(r"^(?=[ |+]*(?:Exception Group )?Traceback \(most recent call last\):$)", re.MULTILINE)
+FRAME = re.compile(r'^(?=[ |]+File ")', re.MULTILINE)
+MACHINERY = re.compile(r'[ |]+File "[^"]*[/\\]beampy[/\\](core|otp|pool|refs|api)[/\\]')  # a frame of that of calls
 
 RED, DIM, END = "\x1b[31m", "\x1b[2m", "\x1b[0m"  # the colours of frontends' own themes
 
@@ -71,15 +78,22 @@ def install(shell: Any) -> Callable[[], object]:
                 shell._showtraceback(kind, error, [line])
                 held.drop(line)
                 return
-            if error is not None and from_elsewhere(error):
-                whole, exc_tuple = tb, (kind, error, down_to_user(tb))
-        before(
-            exc_tuple=exc_tuple,
-            filename=filename,
-            tb_offset=tb_offset,
-            exception_only=exception_only,
-            running_compiled_code=running_compiled_code,
-        )
+            if error is not None:
+                held.drop(first_line(error))
+                if isinstance(error, BaseExceptionGroup) and isinstance(error.__cause__, RemoteTraceback):
+                    shell._get_exc_info((kind, error, tb))
+                    shell._showtraceback(kind, error, [of_user(error.__cause__.text)])  # IPython only prints these
+                    return
+                if from_elsewhere(error) or misused(error, tb):
+                    whole, exc_tuple = tb, (kind, error, down_to_user(tb))
+        with without_machinery(None if whole is None or exc_tuple is None else exc_tuple[1]):
+            before(
+                exc_tuple=exc_tuple,
+                filename=filename,
+                tb_offset=tb_offset,
+                exception_only=exception_only,
+                running_compiled_code=running_compiled_code,
+            )
         if whole is not None:
             sys.last_traceback = whole  # what %tb shows
 
@@ -97,7 +111,7 @@ def in_one_line(error: BaseException, tb: TracebackType | None, names: dict[str,
     """What stands under the cell; None: IPython's own traceback. `names` are the globals of cells."""
     frames = list(frames_of(tb))
     if interrupted(error, frames):
-        text = "interrupted; what the cell waited for was cancelled"
+        text = f"{'interrupted; ' if stopped(error) else ''}what the cell waited for was cancelled"
     elif concerns_cluster(error, frames):
         text = first_line(error)
     else:
@@ -140,6 +154,51 @@ def interrupted(error: BaseException, frames: list[FrameType]) -> bool:
     return any(is_ours(frame) for frame in frames)
 
 
+def stopped(error: BaseException) -> bool:
+    """Whether it is the cell that was cancelled, by the stop button, and not only what it waited for."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return isinstance(error, KeyboardInterrupt) or task is None or task.cancelling() > 0
+
+
+def misused(error: BaseException, tb: TracebackType | None) -> bool:
+    """Whether beampy was given what it cannot take: it says which, and its insides say no more."""
+    return isinstance(error, TypeError | ValueError | OSError) and raised_by_beampy(list(frames_of(tb)))
+
+
+@contextlib.contextmanager
+def without_machinery(error: BaseException | None) -> Iterator[None]:
+    """Meanwhile the traceback of elsewhere, of which `error` has the text, begins with the user's frames."""
+    cause = None if error is None else error.__cause__
+    if not isinstance(cause, RemoteTraceback):
+        yield
+        return
+    whole = cause.text
+    cause.text = of_user(whole)
+    try:
+        yield
+    finally:
+        cause.text = whole
+
+
+def of_user(text: str) -> str:
+    """The text of a traceback, and of those chained to it, without the frames of beampy that each begins with.
+
+    >>> of_user('Traceback (most recent call last):\\n  File "/x/beampy/pool/job.py", line 1, in run\\n    f()\\n'
+    ...         '  File "a.py", line 2, in f\\nKeyError: 1')
+    'Traceback (most recent call last):\\n  File "a.py", line 2, in f\\nKeyError: 1'
+    """
+    return "".join(_of_user(one) for one in HEAD.split(text))
+
+
+def _of_user(text: str) -> str:
+    head, *frames = FRAME.split(text)
+    first = next((at for at, frame in enumerate(frames) if not MACHINERY.match(frame)), 0)
+    return "".join([head, *frames[first:]])
+
+
 def raised_by_beampy(frames: list[FrameType]) -> bool:
     """Whether the innermost frame that is not the standard library's is beampy's."""
     for frame in reversed(frames):
@@ -155,8 +214,9 @@ def is_stdlib(frame: FrameType) -> bool:
 
 
 def is_ours(frame: FrameType) -> bool:
-    """Whether it runs code of beampy's."""
-    return frame.f_code.co_filename.startswith(HERE)
+    """Whether it runs code of beampy's. What dataclasses generate lies in no file."""
+    name = frame.f_code.co_filename
+    return name.startswith(HERE) or (name == "<string>" and str(frame.f_globals.get("__name__")).startswith("beampy."))
 
 
 def frames_of(tb: TracebackType | None) -> Iterator[FrameType]:

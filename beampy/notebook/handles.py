@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import html
 import logging
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from beampy.core.bundles import BUNDLE
 from beampy.errors import RemoteTraceback
 from beampy.notebook import drawing
 from beampy.notebook.cells import Cell, current_cell
+from beampy.notebook.faults import of_user
 from beampy.notebook.publishing import publisher_of
 from beampy.otp.rpc_function import shown as shown_function
 
@@ -39,10 +39,6 @@ LOOK_LONG = 1.0  # the same when it has taken a minute
 STATES = {"queued": "waiting for its turn", "booting": "waiting for a machine"}
 TRACEBACK = 40  # lines of a remote traceback that stand below a failure
 FAILED = "border-left:3px solid var(--jp-error-color1,#c62828);padding:2px 0 2px 10px"
-
-OURS = re.compile(
-    r'  File "[^"]*[/\\\\]beampy[/\\\\](core|otp|pool|refs|api)[/\\\\]'
-)  # a frame of the machinery of calls
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -211,7 +207,11 @@ def plain(text: str) -> Bundle:
 
 def failed(error: BaseException, what: str) -> Bundle:
     """A failure as one block: what it is, of what, where; the traceback of there folded in below."""
-    named = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    try:
+        said = str(error)
+    except Exception as broken:
+        said = f"its text cannot be had: {type(broken).__name__}"
+    named = f"{type(error).__name__}: {said}" if said else type(error).__name__
     notes = [str(note) for note in getattr(error, "__notes__", ())]
     cause = error.__cause__
     there = of_user(cause.text.strip()) if isinstance(cause, RemoteTraceback) else ""
@@ -226,18 +226,6 @@ def failed(error: BaseException, what: str) -> Bundle:
         text += "\n\n" + "\n".join(lines)
         page += f"<details><summary>Traceback</summary><pre>{html.escape(there)}</pre></details>"
     return {"text/plain": text, "text/html": f"{page}</div>"}, {}
-
-
-def of_user(text: str) -> str:
-    """A traceback without the frames of beampy that it begins with.
-
-    >>> of_user('Traceback (most recent call last):\\n  File "/x/beampy/pool/job.py", line 1, in run\\n    f()\\n'
-    ...         '  File "a.py", line 2, in f\\nKeyError: 1')
-    'Traceback (most recent call last):\\n  File "a.py", line 2, in f\\nKeyError: 1'
-    """
-    head, *frames = re.split(r'^(?=  File ")', text, flags=re.MULTILINE)
-    first = next((at for at, frame in enumerate(frames) if not OURS.match(frame)), 0)
-    return "".join([head, *frames[first:]])
 
 
 def install(shell: Any) -> Callable[[], object]:

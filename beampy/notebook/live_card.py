@@ -306,6 +306,8 @@ class LiveCard:
 
         try:
             self.cell.run(make)
+        except widget.Unusable:
+            pass
         except Exception:
             log.exception("a card could not have its widget, and is shown as a picture")
         return found[0] if found else None

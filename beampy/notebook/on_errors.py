@@ -27,7 +27,7 @@ FUNCTION: Final = "beampy.notebook.evaluator.evaluate"
 
 _OURS: Final = re.compile(r'  File "[^"]*beampy[/\\](?:notebook[/\\]evaluator|code[/\\]mapped)\.py"')  # what cells call
 _NAME: Final = re.compile(r"name '(\w+)' is not defined")
-_SENT: Final = re.compile(r"message\.(?:.*\.)?send\['(\w+)'\](.*)", re.DOTALL)
+_SENT: Final = re.compile(r"(?:message\.(?:.*\.)?|the call of \S+: args\[0\]\.)send\['(\w+)'\](.*)", re.DOTALL)
 _VALUE: Final = re.compile(r"the value of .*\.values\['(\w+)'\](.*)", re.DOTALL)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 460, 150  # of a chart, in pixels: two beside each other in a notebook's column
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 8, 18  # around its curves
 MANY = 16  # lines of a chart from which on they are thinner
+TINY = 1e-300  # values that are no further apart are one: what is left of their difference is no number to divide by
 STATIC_POINTS = 200  # of a curve in a picture; it is written again and again where there is no widget
 DASHES = ("", "6 3", "2 3", "9 3 2 3")  # of the lines of further runners, when the colours are used up
 # Where a page drops the styles: readable on white and on black.
@@ -269,8 +270,8 @@ def span(values: Iterable[float], margin: float = 0.0) -> tuple[float, float]:
     """
     some = list(values)
     low, high = min(some), max(some)
-    if low == high:
-        by = abs(low) / 2 or 1.0
+    if high / 2 - low / 2 < TINY:
+        by = abs(low) / 2 if abs(low) > TINY else 1.0
         return max(-1e308, low - by), min(1e308, high + by)
     by = (high / 2 - low / 2) * 2 * margin if margin else 0.0
     return max(-1e308, low - by), min(1e308, high + by)

@@ -49,6 +49,7 @@ class PoolWatch:
         self.cards: set[Looking] = set()
         self._viewer = Viewer(manager)
         self._timer: TimerHandle | None = None
+        self._due = 0.0  # of the timer, which with uvloop does not say it when it is due at once
         manager.loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
@@ -69,9 +70,10 @@ class PoolWatch:
     def soon(self, seconds: float) -> None:
         """Look in so many seconds, at the latest."""
         due = self.manager.loop.time() + seconds
-        if self._timer is None or self._timer.when() > due:
+        if self._timer is None or self._due > due:
             if self._timer is not None:
                 self._timer.cancel()
+            self._due = due
             self._timer = self.manager.loop.call_at(due, self._look)
 
     def look(self) -> None:

@@ -13,6 +13,7 @@ ipykernel's output thread to take what was printed.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,7 +53,10 @@ class Publisher(Protocol):
 def publisher_of(shell: Any) -> Publisher:
     """The way out of a shell: its kernel's, or its terminal."""
     kernel = getattr(shell, "kernel", None)
-    if getattr(kernel, "session", None) is not None and getattr(kernel, "iopub_socket", None) is not None:
+    session = getattr(kernel, "session", None)
+    if getattr(session, "pid", os.getpid()) != os.getpid():  # forked before this was loaded: it is no kernel
+        return Terminal()
+    if session is not None and getattr(kernel, "iopub_socket", None) is not None:
         return Jupyter(shell, kernel)
     return Terminal()
 

@@ -28,21 +28,34 @@ log = logging.getLogger("beampy.notebook")
 KEPT = 20  # with some 100 kB each; more cards that have ended nobody has in one notebook's sight
 VIEW = "application/vnd.jupyter.widget-view+json"
 
+_broken = False  # anywidget is there and does not work
+
 _open: OrderedDict[str, Widget] = OrderedDict()  # by the id of its comm: the oldest first
 _numbers = itertools.count(1)
 
 
 def available() -> bool:
     """Whether anywidget is installed here. Then it is in JupyterLab too, as a rule; elsewhere the picture is shown."""
-    return find_spec("anywidget") is not None and find_spec("ipywidgets") is not None
+    return not _broken and find_spec("anywidget") is not None and find_spec("ipywidgets") is not None
+
+
+class Unusable(Exception):
+    """There are no widgets here. It was said."""
 
 
 class Widget:
     """One widget. `heard(kind)` is called for what the browser says, on any thread, and must return at once."""
 
     def __init__(self, heard: Callable[[str], object]) -> None:
+        global _broken
         self._heard = heard
-        self._inner = _kind()(key=f"{next(_numbers)}")
+        try:
+            kind = _kind()
+        except Exception as error:
+            _broken = True
+            log.warning("cards are pictures here: anywidget cannot be used: %s: %s", type(error).__name__, error)
+            raise Unusable from error
+        self._inner = kind(key=f"{next(_numbers)}")
         self._inner.on_msg(self._take)
         self.id: str = self._inner.model_id
         self.over = False

@@ -172,19 +172,21 @@ class RemoteStream(Generic[T_co]):
 
     async def __anext__(self) -> T_co:
         loop = self._process.node.loop
-        if asyncio.get_running_loop() is loop:
-            some = await self._feed.next()
-        else:
-            if not self._ahead:
-                try:
-                    self._ahead.extend(await asyncio.wrap_future(self._ask()))
-                except asyncio.CancelledError:
-                    self._drop()  # what was asked may not have begun, or have ended just now
-                    raise
-            some = [self._ahead.popleft()] if self._ahead else []
+        try:
+            if asyncio.get_running_loop() is loop:
+                some = await self._feed.next()
+            else:
+                if not self._ahead:
+                    try:
+                        self._ahead.extend(await asyncio.wrap_future(self._ask()))
+                    except asyncio.CancelledError:
+                        self._drop()  # what was asked may not have begun, or have ended just now
+                        raise
+                some = [self._ahead.popleft()] if self._ahead else []
+        finally:
+            has_arrived()
         if not some:
             raise StopAsyncIteration
-        has_arrived()
         item: T_co = some[0]
         return item
 
@@ -210,19 +212,21 @@ class RemoteStream(Generic[T_co]):
         return self
 
     def __next__(self) -> T_co:
-        if not self._ahead:
-            if asyncio._get_running_loop() is self._process.node.loop:
-                raise blocking("next")
-            asking = self._ask()
-            try:
-                self._ahead.extend(asking.result())
-            except KeyboardInterrupt:
-                asking.cancel()
-                self._drop()  # as above
-                raise
+        try:
+            if not self._ahead:
+                if asyncio._get_running_loop() is self._process.node.loop:
+                    raise blocking("next")
+                asking = self._ask()
+                try:
+                    self._ahead.extend(asking.result())
+                except KeyboardInterrupt:
+                    asking.cancel()
+                    self._drop()  # as above
+                    raise
+        finally:
+            has_arrived()
         if not self._ahead:
             raise StopIteration
-        has_arrived()
         return self._ahead.popleft()
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ log = logging.getLogger("beampy.pool")
 LIVE = ("up", "away")
 CLEANUP = 5.0  # seconds for jobs that were cancelled, as `exit_grace` of a node; a runner that is done ends at once
 LOOK = 0.5  # seconds between two looks at a pool that nobody has, whose runners wait for calls for a minute or so
+UNUSED = 30.0  # seconds after which its runners that have nothing to do end at the latest; as `idle_shutdown_after`
 HOOKS = 5.0  # seconds for hooks of the user's that still run when a pool ends
 
 
@@ -53,6 +54,7 @@ def unused(manager: Manager) -> None:
     """Nobody can call it any more. What runs goes on, and what it keeps for others stays; it ends after that."""
     if manager.process.alive and manager.stopping is None:
         limits = manager.plan.limits
+        manager.plan.hurry(UNUSED)
         manager.plan.resize(0, limits.max, manager.clock())
         manager.act()
         manager.task(_after_its_runners(manager))

@@ -112,10 +112,11 @@ class Mapped(Handle[list[T]]):
         except BaseException as error:
             self._settle(error)
             raise
+        finally:
+            has_arrived()
         if value is END:
             self._settle(None)
             raise StopAsyncIteration
-        has_arrived()
         result: T = value
         return result
 
@@ -135,10 +136,11 @@ class Mapped(Handle[list[T]]):
         except BaseException as error:
             self._settle(error)
             raise
+        finally:
+            has_arrived()
         if value is END:
             self._settle(None)
             raise StopIteration
-        has_arrived()
         result: T = value
         return result
 
@@ -225,6 +227,7 @@ class Mapped(Handle[list[T]]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         self._wait("exception", timeout)
+        has_arrived()
         if self._state == FAILED:
             return self._outcome  # type: ignore[no-any-return]
         if self._state == CANCELLED:

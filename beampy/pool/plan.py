@@ -293,6 +293,12 @@ class Plan(Growth):
         self._shed(now)
         self.tick(now)
 
+    def hurry(self, idle: float) -> None:
+        """From the next `resize` on, idle runners over min are asked to end after `idle` seconds at the latest."""
+        after = self.limits.idle_after
+        self.limits = replace(self.limits, idle_after=idle if after is None else min(after, idle))
+        self._soonest_idle = min(self._soonest_idle, idle)
+
     def stop(self, now: float) -> None:
         """No boots any more, and no call that waits. The runners are the manager's to end; `ended` and `lost` go on."""
         self.stopped_at = now

@@ -10,6 +10,7 @@ take long.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from beampy.pool.metrics import Gauges
     from beampy.pool.record import Runner
 
+log = logging.getLogger("beampy.pool")
 
 ENDED = 8  # calls that have ended whose curves are still shown: about what a terminal has room for
 
@@ -37,6 +39,7 @@ class Telling:
     def __init__(
         self, pool: str, gauges: Callable[[], Gauges], clock: Callable[[], float], prefix: bool | Callable[..., str]
     ) -> None:
+        self.pool = pool
         self.clock = clock
         self.metrics = Metrics(pool, gauges)
         self.events = events.Events()
@@ -159,7 +162,11 @@ class Telling:
 
     def _watched(self, what: str, runner: str, why: str = "") -> None:
         for fn in tuple(self.watching):
-            fn(what, runner, why)
+            try:
+                fn(what, runner, why)
+            except Exception:
+                log.exception("pool %s: a watcher failed, and hears no more", self.pool)
+                self.watching.remove(fn)
 
     def scaled(self, least: int, most: int) -> None:
         """Its limits were changed."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from itertools import chain, islice
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.signals import safe_repr
@@ -157,7 +158,7 @@ class _Estimate:
 
     def of(self, obj: Any) -> int:
         self.left -= 1
-        if id(obj) in self.seen or isinstance(obj, type):
+        if id(obj) in self.seen or isinstance(obj, type | ModuleType):
             return 0
         self.seen.add(id(obj))
         size = stated(obj)

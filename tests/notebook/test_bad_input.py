@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("ipykernel")
 from tests.notebook.kernels import Kernel, Ran
 from tests.notebook.nodes import Node, free_port
+from tests.notebook.pages import Notebook
 
 pytestmark = [pytest.mark.cluster]
 
@@ -159,3 +160,60 @@ def test_a_failure_to_connect_that_nobody_is_told_of_is_logged(tmp_path: Path):
         kernel.ok("import beampy as bp, time")
         begun = kernel.begin("bp.send(('somebody', 'b@localhost'), 1)")
         kernel.until(begun, kernel.wait(begun), lambda ran: "no connection to b@localhost" in ran.err)
+
+
+def test_what_beampy_was_given_and_cannot_take_is_said_without_its_insides(tmp_path: Path):
+    with Kernel(tmp_path) as kernel:
+        kernel.ok("import beampy as bp")
+        for cell in ("bp.Pool(max=0)", "bp.Pool(max=1).map(len, 3)"):
+            ran = kernel.run(cell)
+            shown = plain(ran.traceback)
+            assert cell in shown
+            assert "beampy/" not in shown, shown
+            assert shown.splitlines()[-1] == ran.error
+            assert "beampy/" in plain(kernel.ok("%tb").traceback + kernel.ok("%tb").out)
+
+
+def test_what_a_call_has_raised_has_the_frames_of_the_user_and_no_others(tmp_path: Path):
+    with Kernel(tmp_path) as kernel:
+        kernel.ok("import beampy as bp\npool = bp.Pool(max=1)")
+        kernel.ok("def f():\n    try: 1 / 0\n    except ArithmeticError as error: raise LookupError('x') from error")
+        kernel.ok("def g(): raise ExceptionGroup('many', [ValueError(1)])")
+        ran = kernel.run("await pool.call(f)")
+        shown = plain(ran.traceback)
+        assert ran.error == "LookupError: x"
+        assert shown.count("in f\n") == 2
+        assert "beampy/" not in shown, shown
+        ran = kernel.run("await pool.call(g)")
+        assert ran.error == "ExceptionGroup: many (1 sub-exception)"
+        shown = plain(ran.traceback)
+        assert "ValueError: 1" in shown
+        assert "beampy/" not in shown + ran.err, shown + ran.err
+
+
+def test_what_a_usage_error_says_is_not_logged_in_the_next_cell(tmp_path: Path):
+    with Kernel(tmp_path, ERL_EPMD_PORT=str(free_port())) as kernel:
+        kernel.ok("import beampy as bp, time")
+        assert "no connection to nobody@localhost" in kernel.run("%%on nobody\n1").err
+        ran = kernel.ok("time.sleep(1)")
+        assert (ran.out, ran.err) == ("", "")
+
+
+def test_what_was_cancelled_otherwise_is_not_said_to_be_interrupted(tmp_path: Path):
+    with Kernel(tmp_path) as kernel:
+        kernel.ok("import beampy as bp, time\nhandle = bp.Pool(max=1).call(time.sleep, 0.2)\nhandle.cancel()")
+        shown = plain(kernel.run("await handle").traceback)
+        assert shown.startswith("CancelledError: what the cell waited for was cancelled   ("), shown
+
+
+def test_an_anywidget_that_does_not_work_is_told_of_once(tmp_path: Path):
+    (tmp_path / "anywidget.py").write_text("raise RuntimeError('broken')")
+    with Notebook(tmp_path) as kernel:
+        kernel.ok("import beampy as bp\npool = bp.Pool(max=1)\nawait pool.call(len, 'abc')")
+        cell = kernel.begin("pool")
+        ran = kernel.wait(cell)
+        told = "cards are pictures here: anywidget cannot be used: RuntimeError: broken\n"
+        assert kernel.until(cell, ran, lambda ran: ran.err).err == told
+        ran = kernel.ok("pool")
+        assert ran.shown("text/html")
+        assert ran.err == ""

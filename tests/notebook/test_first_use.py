@@ -147,6 +147,25 @@ def test_a_process_does_not_start_a_pool_by_using_it(tmp_path: Path):
         assert (ran.error or "").startswith("PoolClosed: pool pool-")
 
 
+def test_a_forked_child_that_imports_it_first_prints_what_its_calls_print(tmp_path: Path):
+    """As the workers of a fork pool of `multiprocessing` do: the child is no kernel, and its messages would be lost."""
+    with Kernel(tmp_path) as kernel:
+        cell = kernel.begin(
+            "import os\n"
+            "pid = os.fork()\n"
+            "if pid == 0:\n"
+            "    try:\n"
+            "        import beampy as bp\n"
+            "        with bp.start(), bp.Pool(max=1) as pool:\n"
+            "            pool.call(lambda: print('said there')).result()\n"
+            "    finally:\n"
+            "        os._exit(0)\n"
+            "os.waitpid(pid, 0)"
+        )
+        ran = kernel.wait(cell)
+        kernel.until(cell, ran, lambda so_far: "[runner-1] said there" in so_far.out)
+
+
 def test_a_forked_child_has_a_node_and_a_pool_of_its_own(tmp_path: Path):
     with Kernel(tmp_path) as kernel:
         kernel.ok("import beampy as bp, os\npool = bp.Pool(max=1)\nasync def at_home(): return bp.node()")

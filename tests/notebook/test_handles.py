@@ -173,6 +173,24 @@ def test_a_map_becomes_its_list_and_can_be_awaited(kernel: Kernel):
     assert kernel.run("await m").error == "ValueError: bad"
 
 
+def test_a_map_of_a_pool_that_was_stopped_is_still_shown(kernel: Kernel):
+    kernel.ok("other = bp.Pool(max=1)\nm = other.map(abs, [-1, 2])\nawait m\nlazy = other.map(abs, [3])")
+    kernel.ok("await other.stop()")
+    cell = kernel.begin("m")
+    ran = kernel.wait(cell)
+    assert ran.status == "ok", ran.traceback
+    assert "[1, 2]" in kernel.until(cell, ran, lambda ran: "[1, 2]" in ran.shown()).shown()
+    kernel.ok("lazy")
+
+
+def test_a_map_that_is_over_starts_no_pool_when_it_is_shown(kernel: Kernel):
+    kernel.ok("again = bp.Pool(max=1)\nm = again.map(abs, [-1, 2])\nawait m\n%beampy stop")
+    cell = kernel.begin("m")
+    kernel.until(cell, kernel.wait(cell), lambda ran: "[1, 2]" in ran.shown())
+    assert "no node of beampy's runs here" in kernel.ok("%beampy").out
+    assert kernel.ok("await pool.call(abs, -1)").value == "1"
+
+
 def test_start_of_a_pool_and_what_is_in_a_list(kernel: Kernel):
     shown = becomes(kernel, "other = bp.Pool(max=1)\nother.start()")
     assert shown[-1]["text/plain"] == "done" or "Pool" in shown[-1]["text/plain"]  # where it has a card, that is below

@@ -8,6 +8,7 @@
 
 const COLOURS = 8, FOLDED = 12, DASHES = ["", "6 3", "2 3", "9 3 2 3"];
 const HEIGHT = 150, LEFT = 46, RIGHT = 12, TOP = 8, BOTTOM = 18; // of a chart, in pixels, as in picture.py
+const TINY = 1e-300; // values that are no further apart are one, as in picture.py
 const POINTS = 2000; // of a curve that are kept; a chart has fewer columns
 const MANY = 16; // lines of a chart from which on they are thinner
 const BEAT = 1000, SILENT = 8000, SURE = 4000, GIVE_UP = 10000; // milliseconds
@@ -349,8 +350,9 @@ class Chart {
       }
     }
     if (left > right) return;
-    if (left === right) { const by = Math.abs(left) / 2 || 1; left -= by; right += by; }
-    if (low === high) { const by = Math.abs(low) / 2 || 1; low -= by; high += by; }
+    const apart = (a, b) => b / 2 - a / 2 >= TINY, around = (x) => (Math.abs(x) > TINY ? Math.abs(x) / 2 : 1);
+    if (!apart(left, right)) { const by = around(left); left -= by; right += by; }
+    if (!apart(low, high)) { const by = around(low); low -= by; high += by; }
     else { const by = (high - low) * 0.04; low -= by; high += by; }
     const across = (x) => LEFT + (width - LEFT - RIGHT) * (x / 2 - left / 2) / (right / 2 - left / 2);
     const up = (y) => height - BOTTOM - (height - TOP - BOTTOM) * (y / 2 - low / 2) / (high / 2 - low / 2);

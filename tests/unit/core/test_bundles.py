@@ -33,6 +33,12 @@ def test_what_is_large_travels_as_bytes_and_comes_out_the_same():
     assert unpacked("application/vnd.vegalite.v5+json", json.dumps(plot).encode()) == plot
 
 
+def test_a_large_text_that_is_a_json_value_stays_text():
+    for text in ("no json " * LARGE, "1" * LARGE, '"' * LARGE):
+        assert unpacked("application/json", packed("application/json", text)) == text
+    assert unpacked("application/json", b"no json") == "no json"
+
+
 def test_what_is_neither():
     assert packed("image/png", "no base 64!" * LARGE) == "no base 64!" * LARGE
     assert packed("text/plain", "\ud800" * LARGE) == b"?" * LARGE

@@ -12,9 +12,7 @@ import pytest
 import beampy as bp
 from beampy import api
 from beampy.core import group_leader
-from beampy.core.bundles import BUNDLE
 from beampy.core.group_leader import (
-    HELD,
     PIECE,
     RATE,
     STDERR,
@@ -425,63 +423,24 @@ async def test_addresses_of_screens_are_bounded_and_those_that_are_used_stay(mon
     assert all(ref.id not in node.exported for ref in silent)
 
 
+@process
+async def test_a_new_address_stays_where_all_others_are_used(monkeypatch):
+    monkeypatch.setattr(group_leader, "CONSOLES", 3)
+    node = api.self_process().node
+    for n in range(3):
+        bp.send(console(node, Shown(), str(n)), Text(STDOUT, "x\n"))
+    shown = Shown()
+    bp.send(console(node, shown, "new"), Text(STDOUT, "y\n"))
+    assert [text for _, text, _, _ in shown.got] == ["y\n"]
+    assert len(group_leader._of_screens[node]) == 3
+
+
 def test_on_no_screen_anything_else_appears():
     shown = Shown()
     appear("nonsense", shown, "a")
     appear(Text(STDOUT, 7), shown, "a")  # type: ignore[arg-type]
+    appear(Bundle("data", {}), shown, "a")  # type: ignore[arg-type]
+    appear(Bundle({}, "metadata"), shown, "a")  # type: ignore[arg-type]
+    appear(Bundle({}, {}, 7), shown, "a")  # type: ignore[arg-type]
+    appear(Bundle({7: "x"}, {}), shown, "a")  # type: ignore[dict-item]
     assert shown.got == []
-
-
-# --- rich displays
-
-
-@process
-async def test_displays_keep_their_place_among_the_text():
-    channel, recorder = recorded()
-    channel.write(STDOUT, "before\n")
-    channel.bundle({"text/plain": "P"}, {"m": 1}, display_id="d")
-    channel.write(STDOUT, "after\n")
-    await until(lambda: len(recorder.got) == 3)
-    assert recorder.got == [
-        Text(STDOUT, "before\n"),
-        Bundle({"text/plain": "P"}, {"m": 1}, "d"),
-        Text(STDOUT, "after\n"),
-    ]
-
-
-@process
-async def test_a_display_that_is_too_large_is_refused():
-    channel, recorder = recorded()
-    with pytest.raises(ValueError, match=r"10,485,761 bytes is more than the 10,485,760"):
-        channel.bundle({"text/plain": "x" * (BUNDLE + 1)})
-    channel.flush()
-    assert recorder.got == []
-
-
-@a_still_clock
-@process
-async def test_of_many_updates_the_last_comes_and_other_displays_are_counted():
-    channel, recorder = recorded()
-    channel.bundle({"text/plain": "x" * BUNDLE}, display_id="d")
-    for n in range(100):
-        channel.bundle({"text/plain": str(n)}, display_id="d", update=True)
-    channel.bundle({"text/plain": "another"})
-    channel._flush_output()
-    assert [type(one) for one in recorder.got] == [Bundle, Text]
-    assert recorder.text(STDERR) == "… a display of 7 bytes left out: too many at once\n"
-    await asyncio.sleep(1.1)
-    assert recorder.got[-1] == Bundle({"text/plain": "99"}, {}, "d", True)
-    for n in range(2 * HELD):
-        channel.bundle({"text/plain": str(n)}, display_id=str(n), update=True)
-    channel.flush()  # the call ends
-    assert [one.display_id for one in recorder.got[3:]] == [str(n) for n in range(HELD, 2 * HELD)]
-    await asyncio.sleep(2)
-    assert len(recorder.got) == 3 + HELD
-
-
-@process
-async def test_without_a_screen_the_plain_text_of_a_display_is_printed(capsys):
-    send_to_console(Bundle({"text/plain": "P"}, {}))
-    send_to_console(Bundle({"text/plain": b"large"}, {}))
-    send_to_console(Bundle({"image/png": b""}, {}))
-    assert capsys.readouterr() == ("P\nlarge\n", "")

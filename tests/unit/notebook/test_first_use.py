@@ -13,7 +13,9 @@ import pytest
 import beampy as bp
 from beampy.core import current
 from beampy.notebook import ends, first_use
+from beampy.pool import closing
 from beampy.runtime import Node
+from beampy.testing import harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +97,18 @@ def test_a_pool_that_is_not_started_is_started_by_code_that_is_no_process():
     pool.stop().result()
     with pytest.raises(bp.errors.PoolClosed, match="it was stopped"):
         pool.call(pow, 2, 3)
+
+
+@pytest.mark.usefixtures("notebook")
+def test_a_pool_that_nobody_has_ends_also_where_its_runners_stay_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(closing, "UNUSED", 0.1)
+    pool = bp.Pool(min=1, max=1, idle_shutdown_after=None)
+    assert pool.call(pow, 2, 3).result(30) == 8
+    manager = pool._working()
+    ended = threading.Event()
+    manager.loop.call_soon_threadsafe(manager.process.add_done_callback, lambda _: ended.set())
+    del pool
+    assert ended.wait(harness.DEADLINE)
 
 
 def test_without_a_node_a_pool_says_that_it_is_not_started():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from beampy.errors import RemoteTraceback
-from beampy.notebook.handles import TRACEBACK, failed, in_cells, lasted, of_user, said_of
+from beampy.notebook.faults import of_user
+from beampy.notebook.handles import TRACEBACK, failed, in_cells, lasted, said_of
 
 
 class Call:
@@ -100,3 +101,12 @@ def test_frames_of_beampy_are_left_out_at_the_beginning_only():
     assert of_user(HEAD + OURS + MINE + OURS + "E") == HEAD + MINE + OURS + "E"
     assert of_user(HEAD + OURS + "E") == HEAD + OURS + "E"  # where there are no others
     assert of_user("no traceback") == "no traceback"
+
+
+def test_a_failure_whose_text_cannot_be_had():
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    data, _ = failed(Mute(), "f")
+    assert data["text/plain"] == "Mute: its text cannot be had: ValueError\n  f"

@@ -96,6 +96,8 @@ def test_a_syntax_error_of_something_else():
 def test_what_cannot_travel_is_named_as_in_the_cell():
     error = EncodeError("message.args[0].send['lock'], lock <lock>", "cannot pickle")
     assert str(told(error)) == "%%on: -i lock, lock <lock> cannot travel in a message: cannot pickle"
+    error = EncodeError("the call of beampy.notebook.evaluator.evaluate: args[0].send['lock'], lock <lock>", "cannot")
+    assert str(told(error)) == "%%on: -i lock, lock <lock> cannot travel in a message: cannot"
     error = EncodeError("the value of beampy.notebook.evaluator.evaluate().values['x'].y", "cannot pickle")
     assert str(told(error)) == "%%on: -o x.y cannot travel in a message: cannot pickle"
     error = EncodeError("something else", "cannot pickle")

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beampy.notebook import picture
@@ -138,6 +138,8 @@ def test_a_chart_stands_alone_as_svg() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=30))
+@example([(0.0, 0.0), (5e-324, 5e-324)])
+@example([(1e-320, 2.5e-290), (1e-323, 2.5000000000000003e-290)])
 def test_no_number_breaks_a_picture(points: list[tuple[float, float]]) -> None:
     card = Card("t", "p", lines=[line(1, *points)], rows=[Row("r0", "running")])
     page = picture.html(card)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import beampy as bp
+from beampy import handle
 from beampy.otp.rpc import remote_call
 from beampy.testing import harness
 from tests.unit.otp.rpc_ground import calling, here
@@ -53,6 +54,52 @@ TELLING = pytest.mark.parametrize("fn", [count_and_tell, count_and_tell_plain], 
 def made() -> list[int]:
     """Which items were made, as far as has been told."""
     return [message[1] for message in harness.flush() if message[0] == "made"]
+
+
+def one_and_fails() -> Any:
+    yield 1
+    raise ValueError("after one")
+
+
+# --- who reads goes on
+
+
+@real_threads
+@calling
+async def test_before_a_reader_on_a_thread_goes_on_it_is_told(monkeypatch):
+    """Also at the end, and with a failure: a notebook shows first what came before it."""
+    told: list[Any] = []
+    monkeypatch.setattr(handle, "arrived", lambda: told.append(threading.get_ident()))
+
+    def read() -> tuple[int, int]:
+        stream = iter(remote_call(here(), count, 2))
+        assert [next(stream), next(stream)] == [0, 1]
+        told.clear()
+        assert next(stream, None) is None
+        at_end = len(told)
+        failing = iter(remote_call(here(), one_and_fails))
+        next(failing)
+        told.clear()
+        with pytest.raises(ValueError, match="after one"):
+            next(failing)
+        return at_end, len(told)
+
+    assert await asyncio.to_thread(read) == (1, 1)
+
+    async def read_here() -> tuple[int, int]:
+        stream = remote_call(here(), count, 0)
+        told.clear()
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        at_end = len(told)
+        failing = remote_call(here(), one_and_fails)
+        await anext(failing)
+        told.clear()
+        with pytest.raises(ValueError, match="after one"):
+            await anext(failing)
+        return at_end, len(told)
+
+    assert await asyncio.to_thread(lambda: asyncio.run(read_here())) == (1, 1)
 
 
 # --- plain generators and their thread

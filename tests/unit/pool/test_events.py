@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import beampy as bp
 from beampy.pool import events as module
 from beampy.pool.events import Event, Events, Missed, Queued, RunnerDown, RunnerUp, Scaled, line
+from beampy.pool.telling import Telling
 from beampy.testing import harness
 from tests.unit.otp.tidy import process
 
@@ -73,6 +75,20 @@ def test_a_subscriber_that_raises_is_logged_once_and_goes_on(caplog):
     (record,) = caplog.records
     assert "a subscriber to events" in record.getMessage()
     assert "oops" in (record.exc_text or "")
+
+
+def test_a_watcher_that_raises_harms_nobody(caplog):
+    tell, seen = Telling("p", gauges=dict, clock=lambda: 0.0, prefix=True), []
+
+    def raises(what: str, runner: str, why: str) -> None:
+        seen.append(runner)
+        raise ValueError("a broken card")
+
+    tell.watching += [raises, lambda what, runner, why: seen.append((what, runner, why))]
+    tell.boot_failed(SimpleNamespace(label="p-1", asked_at=0.0), "no room")
+    tell.boot_failed(SimpleNamespace(label="p-2", asked_at=0.0), "no room")
+    assert seen == ["p-1", ("failed", "p-1", "no room"), ("failed", "p-2", "no room")]
+    assert "a broken card" in caplog.text
 
 
 def test_one_may_leave_while_it_is_told():

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from beampy import handle
 from beampy.pool import mapping_calls
 from beampy.pool.mapping import Mapped
 from beampy.testing import harness
@@ -296,6 +297,32 @@ def test_another_loop_may_await_it_and_read_it(pool):
     threads: set[int] = set()
     asyncio.run(main())
     assert threads == {threading.get_ident()}
+
+
+@on_thread
+def test_before_a_reader_goes_on_it_is_told(pool):
+    """Also at the end, and with a failure: a notebook shows first what came before it."""
+    told: list[int] = []
+
+    def count(read: Any) -> int:
+        told.clear()
+        read()
+        return len(told)
+
+    def fails(read: Any) -> None:
+        with pytest.raises(ValueError, match="1"):
+            read()
+
+    squares, failing = iter(mapped(pool, square, range(1))), iter(mapped(pool, odd_fails, [1]))
+    handle.arrived = lambda: told.append(threading.get_ident())
+    try:
+        assert count(lambda: next(squares)) == 1
+        assert count(lambda: next(squares, None)) == 1
+        assert count(lambda: fails(lambda: next(failing))) == 1
+        assert count(lambda: fails(mapped(pool, odd_fails, [1]).result)) == 1
+        assert count(mapped(pool, odd_fails, [1]).exception) == 1
+    finally:
+        handle.arrived = None
 
 
 def test_it_ends_with_the_node():

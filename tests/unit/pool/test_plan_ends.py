@@ -246,6 +246,19 @@ def test_a_runner_whose_zombies_end_is_asked_again() -> None:
     assert plan.take_actions() == [Stop(1, 10.0)]
 
 
+@pytest.mark.parametrize(("idle_after", "ends_at"), [(None, 6.0), (100.0, 6.0), (1.0, 2.0)])
+def test_runners_of_a_pool_in_a_hurry_end_when_they_have_nothing_to_do(
+    idle_after: float | None, ends_at: float
+) -> None:
+    plan = plan_of(1, least=1, idle_after=idle_after, min_idle_after=None)
+    plan.submit(1, 0, 0.0)
+    plan.take_actions()
+    plan.hurry(5.0)
+    plan.resize(0, 1, 0.5)
+    plan.ended(1, 1.0)
+    assert due(plan, ends_at) == [Retire(1, "idle")]
+
+
 def test_cancelled_calls_that_end_soon_are_no_zombies() -> None:
     plan = plan_of(1)
     zombies(plan, 3, 5.0)
