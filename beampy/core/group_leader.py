@@ -51,7 +51,7 @@ RECORD_COST = 200  # characters a log record counts besides its text: the fields
 BUNDLES = 1 << 20  # bytes of rich displays a call may send a second, with one of any size at once
 UPDATE = 1.0  # seconds until the last of many updates is sent
 HELD = 16  # displays of a call whose last update waits
-CONSOLES = 1000  # addresses of screens that a node keeps; the one that was silent longest goes first
+CONSOLES = 200  # addresses of screens that a node keeps, each with its cell; the one that was silent longest goes first
 
 
 class Text(NamedTuple):

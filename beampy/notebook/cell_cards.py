@@ -144,9 +144,10 @@ def _fault(what: str) -> None:
 def card_of(handle: Any) -> Drawn | None:
     """The card of a map that is shown, in the cell that runs now: it stands there when this returns. Else None.
 
-    A map that is shown is collected as a whole, in the background: so it goes on to its end without a reader, and is
-    not read item by item any more. `await runs` gives the list, when it is there. A call of a pool has its card when it
-    has something to report, or after a second; a stream only moves on as it is read.
+    A map that is shown is collected as a whole, in the background: so it goes on to its end without a reader, and who
+    reads it then has the items when all are there. One whose input has no known length (it may have no end) is not,
+    and goes on as it is read, as a stream does. A call of a pool has its card when it has something to report, or after
+    a second.
     """
     if not isinstance(handle, Mapped) or (cell := current_cell()) is None or not cell.publisher.live:
         return None
@@ -173,7 +174,7 @@ def card_here(pool: Pool) -> LiveCard | None:
 
 def collect(mapped: Mapped[Any]) -> None:
     """Have a map go on to its end on a thread of its own. Where it is read already, nothing."""
-    if mapped.done() or mapped in _collecting or len(_collecting) >= COLLECTORS:
+    if mapped.total is None or mapped.done() or mapped in _collecting or len(_collecting) >= COLLECTORS:
         return
     _collecting.add(mapped)
 

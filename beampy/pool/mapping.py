@@ -33,7 +33,7 @@ from beampy.pool.mapping_engine import END, Busy, Late, Run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable as AsyncItems
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
     from beampy.pool.options import CallOptions
@@ -54,7 +54,7 @@ class Mapped(Handle[list[T]]):
     read one by one is not in any list.
 
     As the last expression of a notebook's cell it is a live card, with a button that cancels, and is collected as a
-    whole in the background: it is not read one by one any more.
+    whole in the background: who reads it then has the items of the list, when that is there.
 
     Raises at once BadFunction, PoolClosed, ValueError and TypeError; failures of items, and of the input, come to who
     reads.
@@ -65,7 +65,7 @@ class Mapped(Handle[list[T]]):
     ...     async for page in pages: ...
     """
 
-    __slots__ = ("__weakref__", "_outcome", "_run", "_state", "_waiting", "_what")
+    __slots__ = ("__weakref__", "_outcome", "_run", "_state", "_waiting", "_what", "total")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Mapped(Handle[list[T]]):
             raise ValueError(f"pool.map: max_in_flight is a whole number, 1 or more, not {limit!r}")
         me = pool._caller("map")
         pool._width()  # PoolClosed
+        self.total = _length(iterables)  # how many items there will be; None: nobody knows
         self._what = shown(fn)
         self._state = OPEN
         self._outcome: Any = None
@@ -96,12 +97,16 @@ class Mapped(Handle[list[T]]):
         self._run = Run(Calls(pool, me, fn, options, ordered, return_exceptions), iterables, limit)
         tell = getattr(self._run.calls.screen, "mapped", None)  # a screen that shows how far maps are
         if tell is not None:
-            tell(self, self._what, _length(iterables))
+            tell(self, self._what, self.total)
 
     # one by one
 
-    def __aiter__(self) -> Self:
-        return self
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._listed() if self._run.collects else self
+
+    async def _listed(self) -> AsyncIterator[T]:
+        for value in await self:
+            yield value
 
     async def __anext__(self) -> T:
         self._read()
@@ -120,8 +125,8 @@ class Mapped(Handle[list[T]]):
         result: T = value
         return result
 
-    def __iter__(self) -> Self:
-        return self
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.result()) if self._run.collects else self
 
     def __next__(self) -> T:
         self._check_thread("next")

@@ -14,6 +14,7 @@ arrives. Threads: any may track and log.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -88,6 +89,8 @@ def log(step: float | None = None, **values: float) -> None:
         if value.__class__ is not float:
             try:
                 values[name] = float(value)
+            except OverflowError:  # a whole number that is larger than any of these
+                values[name] = math.inf if value > 0 else -math.inf
             except (TypeError, ValueError):
                 raise TypeError(f"log: {name} is a number, not {value!r:.200}") from None
     reports = _reports()

@@ -24,6 +24,32 @@ __all__ = ["unhurried"]  # a fixture of all tests here
 
 
 @process
+async def test_one_that_was_awaited_as_a_whole_is_read_from_its_list():
+    numbers = mapped(FakePool(width=3, delay=at_once), square, range(4))
+    assert await numbers == [0, 1, 4, 9]
+    assert [value async for value in numbers] == [0, 1, 4, 9]
+    assert [value async for value in numbers] == [0, 1, 4, 9]
+    assert [*numbers] == [0, 1, 4, 9]
+
+
+@process
+async def test_one_that_is_being_awaited_is_read_when_it_is_there():
+    pool = FakePool(width=3)
+    numbers = mapped(pool, square, range(4))
+    whole = asyncio.ensure_future(numbers)
+    await turns()
+    read = asyncio.ensure_future(_read(numbers))
+    await turns()
+    for number in range(4):
+        pool.finish(number)
+    assert await whole == await read == [0, 1, 4, 9]
+
+
+async def _read(numbers: Any) -> list[int]:
+    return [value async for value in numbers]
+
+
+@process
 async def test_leaving_the_loop_cancels_all_in_flight():
     pool = FakePool(width=3, delay=at_once)
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import logging
+import math
 import threading
 from typing import Any
 
@@ -337,6 +338,8 @@ def test_values_are_what_float_takes(mine):
 
     log(t=Tensor(), yes=True, text="7")  # type: ignore[arg-type]
     assert mine().curves == (("t", ((0, 0.5),)), ("yes", ((0, 1.0),)), ("text", ((0, 7.0),)))
+    log(large=2**2000, small=-(2**2000))
+    assert mine().curves == (("large", ((1, math.inf),)), ("small", ((1, -math.inf),)))
     with pytest.raises(TypeError, match="log: loss is a number, not None"):
         log(loss=None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"log: loss is a number, not \[1\]"):
