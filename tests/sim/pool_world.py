@@ -24,6 +24,7 @@ from beampy.errors import CallKilled, PoolError
 from beampy.otp.rpc_function import shown
 from beampy.pool.backend import Machine
 from beampy.pool.manager import Manager
+from beampy.pool.placing import LAST_WORDS
 from beampy.pool.pool import Pool
 from beampy.pool.residents import residents
 from beampy.testing import simnet
@@ -287,9 +288,10 @@ class PoolWorld:
     # what must be so
 
     async def quiet(self) -> None:
-        """Wait until all that was asked has ended, everywhere."""
+        """Wait until all that was asked has ended, everywhere, and the last words of placed children were heard."""
         manager = self.manager
         await self.until(lambda: not self.open() and not manager.calls and not manager.held and not self.jobs())
+        await asyncio.sleep(LAST_WORDS)
 
     def jobs(self) -> list[str]:
         """What is on the machines, in words."""
