@@ -16,6 +16,7 @@ from beampy.version import __version__ as __version__
 if TYPE_CHECKING:
     from beampy import code as code
     from beampy import errors as errors
+    from beampy import frames as frames
     from beampy.api import alias as alias
     from beampy.api import ancestors as ancestors
     from beampy.api import cancel_timer as cancel_timer
@@ -156,6 +157,7 @@ _MODULES = {
     "code": "beampy.code",
     "debug": "beampy.otp.debug",
     "errors": "beampy.errors",
+    "frames": "beampy.frames",
     "global_names": "beampy.otp.global_names",
     "groups": "beampy.otp.groups",
     "refs": "beampy.refs",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
+from beampy.api.calls import later as later
 from beampy.api.calls import request, timed
 from beampy.api.calls import submit as submit
 from beampy.api.connections import connect, disconnect, monitor_node, monitor_nodes, node, nodes, ping

@@ -17,10 +17,11 @@ from beampy.errors import NotInNode
 from beampy.handle import Handle, Pending, ThreadHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
+    from beampy.core.standin import StandIn
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -81,6 +82,7 @@ def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str, *, speakin
             future.set_result(outcome(process))
         except BaseException as error:
             future.set_exception(error)
+        process.extras().outcome = None  # whatever keeps the process, as tasks with its context do, is not to keep this
 
     def start() -> None:
         try:
@@ -106,6 +108,19 @@ def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str, *, speakin
     except RuntimeError:
         raise NotInNode(what) from None
     return handle
+
+
+def later(voice: Process, awaited: Sequence[StandIn], fn: Callable[[], Awaitable[T]], what: str) -> Handle[T]:
+    """`await fn()` when arguments of it exist that do not yet. Their failure is that of the call, which is not made."""
+
+    async def work() -> T:
+        for each in awaited:
+            there = each.coming()
+            if there is not None:
+                await there
+        return await fn()
+
+    return Pending(work()) if _on_loop(voice) else submit(voice, work, what, speaking=True)
 
 
 def _post(node: LocalNode, fn: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """Stand-ins: arguments that are replaced by what they stand for before a function is called.
 
 Rule: only an argument itself is replaced, positional or by keyword; one inside a list, a dict or a message stays what
-it is. Place: remote calls look for them (otp/rpc_server.py, the pool); what they stand for, and where that is, layers
+it is. One that does not exist yet is waited for by the call that has it as an argument. Place: remote calls look for them (otp/rpc_server.py, the pool); what they stand for, and where that is, layers
 above know.
 """
 
@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Coroutine, Sequence
 
 
 FETCHED = "This is what came of fetching argument"  # begins a note on the error; its number, or name, follows
@@ -33,6 +33,26 @@ class StandIn:
         What it raises is raised instead of the call of the function.
         """
         raise NotImplementedError
+
+
+    def coming(self) -> Awaitable[Any] | None:
+        """What has to be waited for before it can be sent: it does not exist yet. None: nothing."""
+        return None
+
+    def sent(self) -> StandIn:
+        """What is sent in its place, once it exists: itself, or a reference that stands for the same."""
+        return self
+
+
+def coming(args: Sequence[Any], kwargs: dict[str, Any]) -> list[StandIn]:
+    """Those among the arguments that cannot be sent yet; mostly none.
+
+    >>> coming((1, StandIn()), {})
+    []
+    """
+    if not has_standins(args, kwargs):
+        return []
+    return [each for each in (*args, *kwargs.values()) if isinstance(each, StandIn) and each.coming() is not None]
 
 
 def has_standins(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

@@ -1,5 +1,5 @@
 """Every error beampy raises, in one place: `local` has those of one node, `nodes` those of many,
-`code` those of code that travels, `pool` those of pools, `refs` those of remote references.
+`code` those of code that travels, `pool` those of pools, `refs` those of remote references, `frames` those of frames.
 
     BeampyError
     ├ NotInNode, NotInProcess            a verb used where there is no node, or no process
@@ -53,6 +53,16 @@
     │  ├ RefDropped                        this handle was dropped
     │  ├ UnknownRef                        there never was such an object
     │  └ RefTooLarge                       the object does not fit here; also MemoryError
+    ├ FrameError                         something cannot be done with a frame that is elsewhere:
+    │  ├ FrameDue                          it is still being made; also RefError
+    │  ├ FrameGone                         it was only displayed in a notebook; also ReferenceError
+    │  ├ FrameRefused                      a name of polars that makes no sense from afar; also AttributeError
+    │  ├ FrameTooLarge                     it has more bytes than may be brought; also MemoryError
+    │  ├ NotAFrame                         what had to give a frame gave something else; also TypeError
+    │  ├ NotPartitioned                    partitions cannot do it each for itself; also AttributeError
+    │  ├ PartitionFailed                   one partition failed, and with it the query
+    │  ├ PartitionsDiffer                  partitions have not the same columns; also TypeError
+    │  └ MergeTooLarge                     too much would have to be moved between nodes; also MemoryError
     ├ RemoteError                        an exception of another process, kept as text
     └ InternalError                      a broken invariant of ours: please report it
 
@@ -66,6 +76,18 @@ fault it is and what to do about it. This module imports nothing of beampy.
 from __future__ import annotations
 
 from beampy.errors.code import CodeRefused, MissingPackage, OriginLost, VersionSkew
+from beampy.errors.frames import (
+    FrameDue,
+    FrameError,
+    FrameGone,
+    FrameRefused,
+    FrameTooLarge,
+    MergeTooLarge,
+    NotAFrame,
+    NotPartitioned,
+    PartitionFailed,
+    PartitionsDiffer,
+)
 from beampy.errors.local import (
     AlreadyRegistered,
     AlreadyStarted,
@@ -141,22 +163,32 @@ __all__ = [
     "DecodeError",
     "EncodeError",
     "Exited",
+    "FrameDue",
+    "FrameError",
+    "FrameGone",
+    "FrameRefused",
+    "FrameTooLarge",
     "HandshakeFailed",
     "InternalError",
+    "MergeTooLarge",
     "MissingPackage",
     "NameInUse",
     "NameTaken",
     "NoProcess",
     "NodeDown",
+    "NotAFrame",
     "NotAllowed",
     "NotConnected",
     "NotInNode",
     "NotInProcess",
     "NotLocal",
+    "NotPartitioned",
     "NotRegistered",
     "NotTaskOwner",
     "OriginLost",
     "OwnerLost",
+    "PartitionFailed",
+    "PartitionsDiffer",
     "PeerBusy",
     "PoolClosed",
     "PoolError",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 SHOWN = 300  # characters of a value in a message
 
 
@@ -24,3 +26,8 @@ def _said(value: object) -> str:
 
 class BeampyError(Exception):
     """The root of everything beampy raises."""
+
+    def __reduce__(self) -> Any:
+        """As every exception; said here, as packages that pickle exceptions in a way of their own (tblib, which dask
+        has put in place) leave those alone that say it themselves."""
+        return super().__reduce__()

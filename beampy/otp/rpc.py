@@ -22,6 +22,7 @@ from beampy.core.current import current, here
 from beampy.core.group_leader import leader_for
 from beampy.core.ids import full_name
 from beampy.core.request import WAITING
+from beampy.core.standin import coming
 from beampy.errors import BadFunction
 from beampy.handle import Handle, Pending
 from beampy.otp.rpc_call import RemoteCall
@@ -135,6 +136,8 @@ class RemoteCaller:
             return self.stream(node, fn, *args, **kwargs)
         node = full_name(node)
         me = _caller("remote_call")
+        if late := coming(args, kwargs):
+            return api.later(me, late, lambda: self(node, fn, *args, **kwargs), f"call of {shown(fn)} on {node}")
         if _off_loop(me):
             return api.submit(me, lambda: self(node, fn, *args, **kwargs), f"call of {shown(fn)} on {node}")
         return self._ask(me, node, fn, args, kwargs)

@@ -16,11 +16,12 @@ from beampy.errors import NotInNode, PoolError
 from beampy.otp.rpc_function import kind_of, portable, shown, streams
 from beampy.pool.call import PoolCall
 from beampy.pool.casting import cast
+from beampy.pool.frames_door import FramesDoor
 from beampy.pool.keeping import no_items, said, stay
 from beampy.pool.mapping import Mapped
 from beampy.pool.nearness import references
 from beampy.pool.options import CallOptions
-from beampy.pool.rebuilding import Renewing, rebuilt_by, unusable
+from beampy.pool.rebuilding import Renewing, is_to_be_made, unusable
 from beampy.pool.remote_function import RemoteFunction
 from beampy.pool.scatter import scattered
 from beampy.pool.streams import PoolStream
@@ -49,7 +50,7 @@ DEADLINE = ("call", "keep", "put", "place_child")
 LOOSE = ("submit", "cast", "executor")  # what goes on when its caller's process has ended
 
 
-class Calls:
+class Calls(FramesDoor):
     """The verbs, with options. A Pool is one; `options` gives another one for the same pool."""
 
     _pool: Calls
@@ -127,7 +128,7 @@ class Calls:
         manager = self._at_work()
         fn = portable(fn, manager.node.code)
         refs = references(args, kwargs)
-        if kind is PoolCall and (options.rebuild or (refs and any(map(rebuilt_by, refs)))):
+        if kind is PoolCall and (options.rebuild or (refs and any(map(is_to_be_made, refs)))):
             kind = Renewing
         call = kind(manager, me, fn, args, kwargs, options, items)
         call.refs = refs

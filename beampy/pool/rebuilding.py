@@ -13,6 +13,8 @@ The function is run again, so it must be one that may be; what has been done to 
 asked of it in that moment (`do`, `apply`) is asked again of the new one. The handle
 stays itself: it is equal to what it was equal to and has the id that it had, of the object that was lost.
 
+An argument that does not exist yet, such as a frame that is still being made, is waited for the same way.
+
 Place: `Lineage` is what a hold of refs/ calls when its owner is lost; `Renewing` is a call of a pool that has such
 handles among its arguments, or whose value is one. References inside other arguments are not looked at.
 """
@@ -33,6 +35,7 @@ from beampy.refs.using import told
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Awaitable, Callable
 
     from beampy.pool.calls import Calls
     from beampy.pool.manager import Manager
@@ -116,10 +119,17 @@ def rebuilt_by(ref: Any) -> Lineage | None:
     return found if isinstance(found, Lineage) else None
 
 
+def is_to_be_made(ref: Any) -> bool:
+    """Whether what is among the arguments of a call may have to be made first, or again."""
+    return ref.__class__ is not RemoteRef or rebuilt_by(ref) is not None
+
+
 def newest(value: Any) -> Any:
-    """An argument with what was made in its place, if it was lost before."""
+    """An argument as the reference that it stands for, with what was made in its place, if it was lost before."""
     if value.__class__ is Piece:
         return Piece([newest(part) for part in value.parts], value.kind)
+    if isinstance(value, StandIn):
+        value = value.sent()
     while isinstance(value, RemoteRef) and (by := rebuilt_by(value)) is not None and by.made is not None:
         value = by.made
     return value
@@ -127,7 +137,7 @@ def newest(value: Any) -> Any:
 
 def held(value: Any) -> Any:
     """An argument, to be used later: with handles of its own, whatever becomes of the caller's."""
-    return copy.copy(value) if isinstance(value, RemoteRef) else value
+    return copy.copy(value) if isinstance(value, StandIn) and value.__class__ is not Piece else value
 
 
 def unusable(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
@@ -161,6 +171,10 @@ class Renewing(PoolCall):
 
     def _renew(self) -> bool:
         """Take what was made in the place of lost objects. Whether one has to be made first: then it waits for that."""
+        for ref in references(self._args, self._kwargs):
+            if ref.coming() is not None:
+                self._wait(Coming(ref), None)
+                return True
         self._args = tuple(map(newest, self._args))
         self._kwargs = {name: newest(value) for name, value in self._kwargs.items()}
         self.refs = references(self._args, self._kwargs)
@@ -172,7 +186,7 @@ class Renewing(PoolCall):
                 return True
         return False
 
-    def _wait(self, by: Lineage, lost: OwnerLost) -> None:
+    def _wait(self, by: Lineage | Coming, lost: OwnerLost | None) -> None:
         waiting: Any = Waiting(self, by, lost)
         self.manager.pausing[self] = waiting
         self.manager.post(lambda: self.manager.task(waiting.wait()))
@@ -221,14 +235,28 @@ class Renewing(PoolCall):
         super()._settle(state)
 
 
+class Coming:
+    """What makes an argument that does not exist yet: somebody else does, and it is waited for."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: StandIn) -> None:
+        self._of = of
+
+    async def __call__(self, lost: OwnerLost | None) -> None:
+        there = self._of.coming()
+        if there is not None:
+            await there
+
+
 class Waiting:
     """A call that waits until an object is made again; what the manager has in the place of a timer."""
 
     __slots__ = ("_by", "_call", "_lost", "_over")
 
-    def __init__(self, call: Renewing, by: Lineage, lost: OwnerLost) -> None:
+    def __init__(self, call: Renewing, by: Any, lost: OwnerLost | None) -> None:
         self._call = call
-        self._by = by
+        self._by: Callable[[OwnerLost | None], Awaitable[object]] = by
         self._lost = lost
         self._over = False
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("beampy.refs")
 
+MOMENT = 0.002  # seconds that what a message's references give rise to may wait for more: several calls one after the other
 SWEEP = 0.1  # seconds between two looks at what has died: freed within a second, at a thousandth of a core
 FIRST, MOST = 0.5, 10.0  # seconds until it is tried again to reach a node: doubling, at most that
 
@@ -150,7 +151,7 @@ class Refs:
                 hold_it(id)
             holds.append(hold)
         self.ledger.arrived(peer, entries)
-        self._soon()
+        self._in_a_moment()
         self._arm()
         return holds
 
@@ -231,6 +232,12 @@ class Refs:
         if not self._flushing and not self._closed:
             self._flushing = True
             self.loop.call_soon(self._flush_now, context=self.context)
+
+    def _in_a_moment(self) -> None:
+        """Flush soon, together with what comes until then: each frame of its own costs both sides a system call."""
+        if not self._flushing and not self._closed:
+            self._flushing = True
+            self.loop.call_later(MOMENT, self._flush_now, context=self.context)
 
     def _flush_now(self) -> None:
         self._flushing = False

@@ -1,11 +1,12 @@
 """Objects with large memory whose own pickling copies it into the body: how they travel beside it instead.
 
 Rule: only what comes back equal in every respect is taken over; all else is left to the object's own way. Today these
-are dense torch tensors in the memory of the processor. numpy, pyarrow and pandas offer their memory themselves (PEP
-574), and polars writes bytes, which go beside the body anyway.
+are dense torch tensors in the memory of the processor, and polars frames and series (codec_frames.py). numpy, pyarrow
+and pandas offer their memory themselves (PEP 574).
 
 Place: codec.py asks `reduce_beside` for objects that are no plain data, by the name of their class, so that nothing is
-imported here that a message does not have in it already. It does not know how buffers travel.
+imported here that a message does not have in it already, but pyarrow for a large frame. It does not know how buffers
+travel.
 """
 
 from __future__ import annotations
@@ -16,14 +17,31 @@ from pickle import PickleBuffer
 from typing import Any
 
 LEAST = 16 * 1024  # bytes: smaller ones go their own way; as codec.OUT_OF_BAND
+LEAST_FRAME = 128 * 1024  # bytes, likewise, of polars' numbers and text: codec_frames.LEAST, for one column
+FRAMES = frozenset({"DataFrame", "Series"})  # polars'; pandas has such, too
 
 
 def reduce_beside(obj: Any, kind: type) -> Any:
     """How to rebuild `obj`, of class `kind`, as `__reduce__` says it; NotImplemented: it goes its own way."""
-    if kind.__name__ != "Tensor":
+    name = kind.__name__
+    if name in FRAMES:
+        return _reduced_frame(obj, kind, name)
+    if name != "Tensor":
         return NotImplemented
     torch = sys.modules.get("torch")
     return NotImplemented if torch is None or kind is not getattr(torch, "Tensor", None) else _reduced(torch, obj)
+
+
+def _reduced_frame(obj: Any, kind: type, name: str) -> Any:
+    """A frame or a series, if it is polars'."""
+    if kind is not getattr(sys.modules.get("polars"), name, None):
+        return NotImplemented
+    if obj.estimated_size() < LEAST_FRAME:
+        types = (obj.dtype,) if name == "Series" else obj.dtypes
+        if not any(one.is_nested() or one.is_object() for one in types):
+            return NotImplemented
+    frames: Any = import_module("beampy.wire.codec_frames")
+    return frames.reduced(obj)
 
 
 def _reduced(torch: Any, tensor: Any) -> Any:

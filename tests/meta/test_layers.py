@@ -41,6 +41,7 @@ LAYERS = {
     "runtime": "*",
     "pool": "version errors handle core api dist otp code refs runtime",
     "frames": "errors handle core api otp code refs pool",
+    "pool.frames_door": "frames",
     "serve": "errors handle core api otp code refs pool",
     "__init__": "*",
     "cli": "*",
@@ -94,13 +95,20 @@ HOMES = {
     "cloudpickle": {"code.closures"},
     "comm": {"notebook"},
     "cryptography": {"dist.tls"},
+    "dask": {"frames.dask_cluster", "frames.dask_frames", "frames.dask_workers"},
+    "distributed": {
+        *("frames.dask_client", "frames.dask_cluster", "frames.dask_nearness", "frames.dask_servers"),
+        "frames.dask_workers",
+    },
     "hypothesis": {"testing"},
     "ipykernel": {"notebook"},
     "jedi": {"notebook"},
     "msgpack": {"refs.carriers", "refs.ledger_messages", "wire"},
+    "numpy": {"wire.codec_arrow"},
     "opentelemetry": {"pool.context"},
-    "polars": {"frames"},
-    "pyarrow": {"frames"},
+    "pandas": {"frames"},
+    "polars": {"frames", "wire.codec_arrow", "wire.codec_frames"},
+    "pyarrow": {"frames", "wire.codec_arrow"},
     "pytest": {"testing"},
     "pytest_asyncio": {"testing"},
     "rich": {"pool.live", "pool.live_picture"},
@@ -112,7 +120,9 @@ HOMES = {
 
 # What the trees beside beampy may import of it.
 OUTSIDE = ("nodes", "examples", "benchmarks")
-PUBLIC_MODULES = {"beampy", "beampy.code", "beampy.errors", "beampy.otp", "beampy.refs", "beampy.testing"}
+PUBLIC_MODULES = {
+    *("beampy", "beampy.code", "beampy.errors", "beampy.frames", "beampy.otp", "beampy.refs", "beampy.testing"),
+}
 # Hot paths that no public name reaches are measured where they are.
 MEASURED = {
     "benchmarks/channel.py": {"beampy.wire"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import copyreg
 import inspect
 import pickle
 import re
@@ -70,6 +71,17 @@ SAMPLES: list[BaseException] = [
     errors.RefDropped("a numpy.ndarray of 80 MB on b@h"),
     errors.UnknownRef("b@h", 7, "that node never had an object of this number"),
     errors.RefTooLarge("b@h", "a numpy.ndarray of 80 MB", 80_000_000, 1_000_000),
+    errors.FrameError("no frame does that"),
+    errors.FrameDue("filter of a remote frame"),
+    errors.FrameRefused("RemoteDataFrame.plot", "bring it here"),
+    errors.FrameTooLarge("b@h", "the DataFrame of 3 × 2", 80_000_000, 1_000_000),
+    errors.NotAFrame("load", "int", "DataFrame"),
+    errors.FrameGone("RemoteDataFrame of 336 776 × 19, 51 MB, on b@h"),
+    errors.NotPartitioned("sort", "rows of all partitions would have to be compared", "to_dask(client)"),
+    errors.PartitionFailed(3, "'04.parquet'", "b@h", "FileNotFoundError: No such file"),
+    errors.PartitionFailed(3, "'04.parquet'", "b@h", "FileNotFoundError: No such file", attempts=2),
+    errors.PartitionsDiffer(3, "'04.parquet'", "b@h", "delay", "String", 0, "c@h", "Int64"),
+    errors.MergeTooLarge("join of a frame of 9 columns", 800_000_000, 256_000_000, "to_dask(client)"),
     errors.Exited(PID, ("shutdown", "idle")),
     *(errors.ChildError(why, "worker")
       for why in ("not_found", "running", "restarting", "already_present", "max_children", "something new")),
@@ -209,14 +221,15 @@ def test_catching_by_the_root(error: BaseException) -> None:
     ("parent", "names"),
     [
         (TimeoutError, "ReceiveTimeout CallTimeout TaskTimeout StartTimeout PoolTimeout"),
-        (TypeError, "BadFunction BadPattern BadDestination BadRef BadReturn EncodeError"),
+        (TypeError, "BadFunction BadPattern BadDestination BadRef BadReturn EncodeError NotAFrame PartitionsDiffer"),
         (ValueError, "BadName BadSpec NameTaken AlreadyRegistered NotLocal RemoteProtocolError"),
         (
             ConnectionError,
             "NotConnected UnknownNode NameInUse HandshakeFailed CookieMismatch VersionMismatch NotAllowed Superseded",
         ),
         (BlockingIOError, "PeerBusy"),
-        (MemoryError, "RefTooLarge"),
+        (MemoryError, "RefTooLarge FrameTooLarge MergeTooLarge"),
+        (AttributeError, "FrameRefused NotPartitioned"),
         (LookupError, "NotRegistered"),
         (ImportError, "OriginLost MissingPackage"),
         (ModuleNotFoundError, "MissingPackage"),
@@ -293,3 +306,17 @@ def test_nothing_of_beampy_is_imported() -> None:
         imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
         others = {str(getattr(node, "module", None)) for node in imported} - {"__future__", "typing"}
         assert all(other.startswith("beampy.errors.") for other in others)
+
+
+def test_they_pickle_where_another_package_pickles_exceptions_its_way() -> None:
+    support = pytest.importorskip("tblib.pickling_support")
+    before = copyreg.dispatch_table.copy()
+    try:
+        support.install()
+        for error in SAMPLES:
+            if isinstance(error, errors.BeampyError):
+                again = pickle.loads(pickle.dumps(error))
+                assert (type(again), again.args, str(again)) == (type(error), error.args, str(error))
+    finally:
+        copyreg.dispatch_table.clear()
+        copyreg.dispatch_table.update(before)

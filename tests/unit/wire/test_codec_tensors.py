@@ -171,11 +171,12 @@ def test_arrow_tables_go_beside_the_body():
 
 def test_polars_frames_go_beside_the_body():
     pl = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
     frame = pl.DataFrame({"n": range(N), "text": [str(n) for n in range(N)]})
     copy, inside, beside = trip(frame)
     assert copy.equals(frame)
     assert inside < 5000
-    assert beside > 8 * N
+    assert beside == (8 + 16) * N  # numbers, and views of text that is short; more is in test_codec_frames.py
 
 
 def arrays(np: Any) -> dict[str, Any]:

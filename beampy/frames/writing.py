@@ -1,0 +1,91 @@
+"""Writing: each partition into a file of its own, by the node that has it: the sinks of partitioned frames.
+
+Rule: a file has its name only when it is whole: it is written under another one beside it, and renamed. Where a
+directory has parts already nothing is written, as a frame of both would be read from it. When one partition fails the
+files of the others may be there, and the error says which.
+
+Place: queries.py asks for it; `written` and `prepared` run on the node.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from beampy.errors import PartitionFailed
+from beampy.frames import asking, queries
+from beampy.frames.tree import Step
+from beampy.refs.verbs import VerbCaller
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from beampy.frames.asking import Query
+    from beampy.frames.partitions import Part, Source
+
+ENDINGS = {"sink_parquet": "parquet", "sink_csv": "csv", "sink_ipc": "arrow", "sink_ndjson": "ndjson"}
+
+
+class Written(NamedTuple):
+    """A file that a node has written."""
+
+    node: str
+    path: str
+    nbytes: int
+
+
+async def sink(
+    source: Source, steps: tuple[Step, ...], verb: str, directory: str, options: dict[str, Any]
+) -> list[Written]:
+    """Write all partitions, `part-00000.parquet` and so on. FileExistsError, PartitionFailed."""
+    ready = await queries.prepared(source, steps)
+    parts = await source.parts()
+    ending = ENDINGS[verb]
+    for part in parts:
+        await part.query()  # where it is, is known then
+    nodes = list(dict.fromkeys(part.where for part in parts))
+    await queries.together([_prepare(node, verb, directory, ending) for node in nodes])
+    done: dict[int, Written] = {}
+
+    async def ask(part: Part, query: Query) -> Written:
+        path = os.path.join(directory, f"part-{part.number:05}.{ending}")
+        step = Step("pipe", (written, verb, path, options), {})
+        found = await asking.ask(source.node, await queries.planned(ready, part, query, (step,)), "")
+        done[part.number] = Written(part.where, *found)
+        return done[part.number]
+
+    try:
+        return await queries.every(source, ask)
+    except PartitionFailed as error:
+        names = ", ".join(f"{os.path.basename(each.path)} on {each.node}" for _, each in sorted(done.items()))
+        error.add_note(f"Written were {names}" if names else "No part was written")
+        raise
+
+
+async def _prepare(node: str, verb: str, directory: str, ending: str) -> None:
+    await VerbCaller(f"{verb} into {directory}")(node, prepared, directory, ending)
+
+
+def prepared(directory: str, ending: str) -> None:
+    """On a node: the directory is there, and has no parts. FileExistsError."""
+    os.makedirs(directory, exist_ok=True)
+    there = sorted(path.name for path in Path(directory).glob(f"part-*.{ending}"))
+    if there:
+        some = ", ".join(there[:3]) + (", …" if len(there) > 3 else "")
+        raise FileExistsError(f"{directory} has parts already ({some}): write into another one, or remove them first")
+
+
+def written(plan: pl.LazyFrame, verb: str, path: str, options: dict[str, Any]) -> tuple[str, int]:
+    """On the node of a partition: the plan is carried out into a file. Its path and size."""
+    beside = f"{path}.{secrets.token_hex(4)}.tmp"
+    try:
+        getattr(plan, verb)(beside, **options)
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
+    return path, os.path.getsize(path)
