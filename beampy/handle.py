@@ -117,7 +117,10 @@ class Known(Handle[T]):
         self._what = what
 
     def __await__(self) -> Generator[Any, Any, T]:
-        return self.result()
+        try:
+            return self.result()
+        finally:
+            del self  # as in `result`
         yield  # a generator: it never waits
 
     def result(self, timeout: float | None = None) -> T:

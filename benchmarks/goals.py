@@ -96,6 +96,14 @@ REFS_GOALS = (
     *(Goal(f"refs_churn.{how}", at_least=20_000) for how in ("made", "handed")),
     Goal("refs_churn.freed", at_most=1_000),
 )
+# A remote method beside a call that does the same there; what is brought beside an array by reference.
+FRAMES_GOALS = (
+    Goal("frames_ops.select", at_most=2.0, beside="frames_ops.call"),
+    Goal("frames_ops.head", at_most=2.0, beside="frames_ops.bare"),
+    Goal("frames_ops.value", at_most=2.0, beside="frames_ops.bare"),
+    Goal("frames_group", at_least=1.5, peer="dask"),
+    Goal("frames_collect.frame", at_least=0.8, beside="frames_collect.array"),
+)
 # An event of a running call is to be seen within 250 ms: what a browser takes is in there, too.
 _ASKED = ("names", "attributes", "arguments", "hover", "asked", "busy")
 NOTEBOOK_GOALS = (
@@ -131,6 +139,7 @@ GOALS = (
     *CODE_GOALS,
     *POOL_GOALS,
     *REFS_GOALS,
+    *FRAMES_GOALS,
     *NOTEBOOK_GOALS,
 )
 

@@ -173,6 +173,7 @@ PEERS = (
     Subject(
         "cloudpickle", "cloudpickle, unix socket", _python(f"{_VERSUS}.code_cloudpickle"), modules=("cloudpickle",)
     ),
+    Subject("polars", "polars, one process", _python(f"{_VERSUS}.on_polars"), modules=("polars",)),
     Subject("dask", "dask.distributed", _python(f"{_VERSUS}.on_dask"), modules=("distributed",), share=0.1),
     Subject("ray", "ray", _python(f"{_VERSUS}.on_ray"), modules=("ray",), share=0.1),
     Subject("erlang-1", "Erlang +S 1", _erlang("+S", "1"), programs=("erl", "erlc")),

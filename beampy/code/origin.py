@@ -22,7 +22,7 @@ from beampy.code.entry import ABSENT, COMPILED, Module
 from beampy.code.origin_records import Record, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
 
     from beampy.code.classify import Kind
@@ -78,18 +78,21 @@ class Origin:
         witness.install()
         self._records.start()
 
-    def look_ahead(self) -> None:
+    def look_ahead(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Find out what `entries` will be asked for: all modules with source that are imported. In a thread.
 
         It reads each file and its code once: some 0.2 ms a module. Nothing is done where nothing was imported since.
+        It ends before the next module when `stopped()` says so, and the next one who looks begins again.
         """
         count = len(sys.modules)
         if count == self._looked:
             return
         self._looked = count
-        names = [name for name in list(sys.modules) if self.kind(name) == "source"]
+        names = [name for name in list(sys.modules) if not stopped() and self.kind(name) == "source"]
         if names:
-            self.entries(names)
+            _Pass(self._records, self._distributions).entries(names, stopped)
+        if stopped():
+            self._looked = 0
 
     def attribute(self, module: str, version: int, qualname: str) -> Any:
         """The object of this process that a reference names which comes home.
@@ -169,6 +172,11 @@ class Origin:
         return Origin(self._records.forked())
 
 
+# Modules of an installed package that are told at a time, when nobody here has imported them: 10 ms each. Some only
+# ask whether there is a package, and one may have thousands; what is needed of the rest is asked for when it is.
+AHEAD = 30
+
+
 class _Pass:
     """One answer to `entries`: what it has found out about names holds as long as it takes."""
 
@@ -177,12 +185,13 @@ class _Pass:
         self._distributions = distributions
         self._kinds: dict[str, Kind | None] = {}
         self._todo: dict[str, None] = {}
+        self._ahead = 0  # modules of installed packages that are told though they are not imported here
 
-    def entries(self, names: Sequence[str]) -> dict[str, Module]:
+    def entries(self, names: Sequence[str], stopped: Callable[[], bool] = lambda: False) -> dict[str, Module]:
         found: dict[str, Module] = {}
         self._todo.update(dict.fromkeys(names))
         asked = set(names)
-        while self._todo:
+        while self._todo and not stopped():
             name = next(iter(self._todo))
             del self._todo[name]
             if name in found:
@@ -231,8 +240,15 @@ class _Pass:
 
     def _comes_along(self, record: Record, name: str) -> bool:
         """Whether the entry of something that it needs is told too: not of another package, which may be there."""
-        own = _root(record.name) if record.kind == INSTALLED else ""
-        return name == own or name.startswith(f"{own}.") if own else self._kind(name) != INSTALLED
+        if record.kind != INSTALLED:
+            return self._kind(name) != INSTALLED
+        own = _root(record.name)
+        if name != own and not name.startswith(f"{own}."):
+            return False
+        if name in sys.modules:
+            return True
+        self._ahead += 1
+        return self._ahead <= AHEAD
 
     def _kind(self, name: str) -> Kind | None:
         if name not in self._kinds:

@@ -116,6 +116,7 @@ class Channel:
         "_lock",
         "_pending",
         "_process",
+        "_said_held",
         "_waits",
         "dest",
         "report",
@@ -133,6 +134,7 @@ class Channel:
         self._bundles = float(BUNDLES)
         self._bundles_at = 0.0
         self._held: dict[str | None, Bundle] = {}  # updates that wait until there is room
+        self._said_held = False  # that some were left out
         self._dropping = False
         self._dropped = 0  # characters, since it was last told
 
@@ -157,7 +159,8 @@ class Channel:
         no JSON.
 
         Over `BUNDLES` bytes a second, of updates only the last is sent, when there is time, and for others a line says
-        that there was one.
+        that there was one. Of more than `HELD` displays the oldest of these updates are left out, which a line says
+        once.
         """
         data = {kind: packed(kind, form) for kind, form in data.items()}
         size = sum(map(weight, data.values())) + (weight(metadata) if metadata else 0)
@@ -179,13 +182,20 @@ class Channel:
             elif update:
                 waits = bool(self._held)
                 self._held[display_id] = made
-                while len(self._held) > HELD:
-                    del self._held[next(iter(self._held))]
                 if not waits:
                     self.soon(lambda: self._process.node.loop.call_later(UPDATE, self._send_held))
-                return
+                if len(self._held) <= HELD:
+                    return
+                del self._held[next(iter(self._held))]
+                if self._said_held:
+                    return
+                self._said_held = True
         if fits:
             self.soon(self._flush_output)
+        elif update:
+            self.write(
+                STDERR, f"… updates of displays left out: more than {HELD} displays wait for theirs; said once\n"
+            )
         else:
             self.write(STDERR, f"… a display of {size:,} bytes left out: too many at once\n")
 

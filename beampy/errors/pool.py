@@ -5,7 +5,10 @@ from __future__ import annotations
 from beampy.errors.local import CallTimeout
 from beampy.errors.root import BeampyError, _shown
 
-UNUSABLE = ("it has not been started", "it was stopped")  # reasons that are a matter of where the pool is used
+REMEDIES = {  # by the reason, where something can be done
+    "it has not been started": "use it inside `async with bp.Pool(…) as pool:`, or `with` where there is no event loop",
+    "it was stopped": "pool.start() starts it again, or make another",
+}
 
 
 class PoolError(BeampyError):
@@ -21,8 +24,8 @@ class PoolClosed(PoolError):
         self.why = why
 
     def __str__(self) -> str:
-        how = "; use it inside `async with bp.Pool(…) as pool:`, or `with` where there is no event loop"
-        return f"pool {self.pool}: {self.why}{how if self.why in UNUSABLE else ''}"
+        how = REMEDIES.get(self.why)
+        return f"pool {self.pool}: {self.why}{f'; {how}' if how else ''}"
 
 
 class PoolSaturated(PoolError):
@@ -44,8 +47,10 @@ class PoolSaturated(PoolError):
 class PoolTimeout(PoolError, CallTimeout):
     """The one deadline of a call, over queue, boot and run, has passed. `state` is where it was then.
 
-    `target` is the function; it may have run in part where the state is "running".
+    `target` is the function; it may have run in part where the state is "running". `remedy`: what gives it longer.
     """
+
+    remedy = "pool.options(timeout=…)"
 
     def __init__(self, target: object, seconds: float, state: str, detail: str = "") -> None:
         Exception.__init__(self, target, seconds, state, detail)
@@ -58,7 +63,7 @@ class PoolTimeout(PoolError, CallTimeout):
         more = f" ({self.detail})" if self.detail else ""
         return (
             f"the call of {_shown(self.target)} did not end within {self.seconds:g} s: it was {self.state}{more}; "
-            "pool.options(timeout=…) gives it another deadline"
+            f"{self.remedy} gives it another deadline"
         )
 
 

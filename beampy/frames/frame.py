@@ -21,6 +21,7 @@ from beampy.frames.surface import Gives
 from beampy.frames.taking import taken
 from beampy.frames.tree import Step
 from beampy.handle import Handle
+from beampy.pool.rebuilding import newest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -69,9 +70,9 @@ class RemoteFrame(Remote, StandIn):
 
     @property
     def node(self) -> str | None:
-        """The node that has it; None as long as that is not decided."""
+        """The node that has it; None as long as that is not decided. Where it was made again, that of the new one."""
         due = self._due
-        return due.there().ref.node if due.ready else due.where
+        return newest(due.there().ref).node if due.ready else due.where
 
     @property
     def nbytes(self) -> int:

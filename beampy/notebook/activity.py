@@ -260,7 +260,7 @@ class Activity:
         busiest = sorted(groups, key=lambda group: -(group.running + group.waiting)) if len(groups) > GROUPS else groups
         over = self.ended is not None
         if self.pool_wide and view is not None:
-            waiting, running, done, failed = view.waiting, view.running, view.finished, view.failed
+            waiting, running, done, failed = view.waiting, view.running, view.finished - view.cancelled, view.failed
         else:
             waiting, running = sum(group.waiting for group in groups), sum(group.running for group in groups)
             done, failed = self.done, self.failed

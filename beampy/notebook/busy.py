@@ -6,6 +6,10 @@ button) are answered by a worker here, with the same methods of the kernel and w
 frontends wait for. Everything else takes its usual way, and everything does when no cell runs. Requests wait in a queue
 of limited length; what does not fit takes the usual way too.
 
+A page that shows a card says so once a second. Of such messages a frontend waits for nothing but `idle`, by which it
+forgets them; and each status is the kernel's light, whatever it is the status of. So there is no `busy` for them, and
+`idle` comes when the cell ends, or for OWED of them at once.
+
 This leans on names of ipykernel that are not public. Where one is missing (ipykernel 6, or a later one) nothing is put
 in place, and the kernel is as it was; a test says so.
 """
@@ -18,6 +22,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("beampy.notebook")
 
 BEGINS: Final = 1.0  # seconds in which a cell that was sent counts as running: the main thread takes it when it can
+OWED: Final = 100  # messages of widgets that a frontend keeps until `idle`: some 100 kB, and minutes of one card
 WAITING: Final = 100  # requests in the queue: who types fast sends ten a second
 PRIVATE: Final = ("_main_asyncio_lock", "shell_channel_thread_main", "_publish_status", "shell_channel_thread")
 LOOKS: Final = {"complete_request": "complete_reply", "inspect_request": "inspect_reply"}
@@ -38,7 +44,13 @@ def install(shell: Any) -> Callable[[], object]:
         return lambda: None
     beside = Beside(kernel)
     beside.begin()
-    return beside.end
+    shell.events.register("post_run_cell", beside.cell_ended)
+
+    def undo() -> None:
+        shell.events.unregister("post_run_cell", beside.cell_ended)
+        beside.end()
+
+    return undo
 
 
 def able(kernel: Any) -> bool:
@@ -65,6 +77,7 @@ class Beside:
         self._cell_sent = float("-inf")
         self._requests: queue.Queue[tuple[list[bytes], dict[str, Any]] | None] = queue.Queue(WAITING)
         self._worker: threading.Thread | None = None
+        self._owed: deque[dict[str, Any]] = deque()  # messages whose `idle` has not been published
 
     def begin(self) -> None:
         """Take requests from now on."""
@@ -132,20 +145,48 @@ class Beside:
     def _answer(self, idents: list[bytes], request: dict[str, Any]) -> None:
         kernel = self.kernel
         kind = request["header"]["msg_type"]
-        running = kernel.get_parent("shell")
+        if is_custom(request):
+            self._owed.append({"header": request["header"]})
+            self._heard(request)
+            if len(self._owed) >= OWED or not kernel._main_asyncio_lock.locked():
+                self._idle()
+            return
         kernel._publish_status("busy", "shell", parent=request)
         try:
             if kind == "comm_msg":
-                comm = kernel.comm_manager.get_comm(request["content"]["comm_id"])
-                if comm is not None:
-                    comm.handle_msg(request)
+                self._heard(request)
             else:
                 self._reply(idents, request, LOOKS[kind], self._looked(kind, request["content"]))
         finally:
-            # A frontend has its answer when it has the reply and `idle`; and the kernel is busy as it was.
+            self._owed.append({"header": request["header"]})
+            self._idle()
+
+    def _heard(self, request: dict[str, Any]) -> None:
+        comm = self.kernel.comm_manager.get_comm(request["content"]["comm_id"])
+        if comm is not None:
+            comm.handle_msg(request)
+
+    # on any thread
+
+    def cell_ended(self, _: object = None) -> None:
+        """What is owed is paid before the kernel says itself that it is idle."""
+        if self._owed:
+            self._idle()
+
+    def _idle(self) -> None:
+        """A frontend has its answer when it has the reply and `idle`; and the kernel is busy as it was."""
+        kernel = self.kernel
+        running = kernel.get_parent("shell")
+        while True:
+            try:
+                request = self._owed.popleft()
+            except IndexError:
+                break
             kernel._publish_status("idle", "shell", parent=request)
-            if running and kernel._main_asyncio_lock.locked():
-                kernel._publish_status("busy", "shell", parent=running)
+        if running and kernel._main_asyncio_lock.locked():
+            kernel._publish_status("busy", "shell", parent=running)
+
+    # the worker
 
     def _looked(self, kind: str, content: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -157,7 +198,8 @@ class Beside:
                     content["code"], content["cursor_pos"], content.get("detail_level", 0), omit
                 )
             if inspect.isawaitable(found):  # a kernel that is none of IPython's
-                found.close()  # type: ignore[attr-defined]
+                if inspect.iscoroutine(found):
+                    found.close()
                 raise TypeError(f"the answer to {kind} is to be awaited")
             answer: dict[str, Any] = found
             return answer
@@ -169,6 +211,12 @@ class Beside:
         frames = [*idents, *self.session.serialize(message)]
         stream = self.kernel.shell_stream  # it belongs to the thread of the channel
         self.loop.add_callback(lambda: None if stream.closed() else stream.send_multipart(frames))
+
+
+def is_custom(request: dict[str, Any]) -> bool:
+    """Whether it is a message of a widget that is no change of its state: after those ipywidgets waits for `idle`."""
+    data = request["content"].get("data")
+    return request["header"]["msg_type"] == "comm_msg" and isinstance(data, dict) and data.get("method") == "custom"
 
 
 def our_comms() -> Collection[str]:

@@ -20,7 +20,6 @@ from collections import deque
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from beampy.errors import PoolClosed
 from beampy.notebook.activity import Activity
 from beampy.notebook.cells import Cell, current_cell
 from beampy.notebook.live_card import LiveCard, in_notebook
@@ -63,7 +62,9 @@ def heard(cell: Cell, tell: Telling, call: PoolCall, what: What) -> None:
 
 def mapped(cell: Cell, map: Mapped[Any], function: str, total: int | None) -> None:
     try:
-        manager = map._run.calls.pool._at_work()  # type: ignore[attr-defined]
+        manager = map.manager()
+        if manager is None:  # it has just ended
+            return
         card = _card(cell, manager)
         card.follow(map)
         card._post(lambda: card.activity.mapped(function, total))
@@ -151,12 +152,8 @@ def card_of(handle: Any) -> Drawn | None:
     """
     if not isinstance(handle, Mapped) or (cell := current_cell()) is None or not cell.publisher.live:
         return None
-    calls = handle._run.calls
-    home = calls.screen if isinstance(calls.screen, Cell) else cell
-    try:  # to show what is over starts no pool again
-        manager = calls.pool._pool._manager if handle.done() else calls.pool._at_work()  # type: ignore[attr-defined]
-    except PoolClosed:
-        manager = None
+    home = handle.screen if isinstance(handle.screen, Cell) else cell
+    manager = handle.manager()
     if manager is None:
         return None
     card = _card(home, manager)

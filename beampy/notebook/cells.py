@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beampy import handle
 from beampy.core import group_leader
-from beampy.core.bundles import BUNDLE, unpacked
+from beampy.core.bundles import BUNDLE, unpacked, weight
 from beampy.core.group_leader import STDERR, STDOUT
 from beampy.notebook import drawing
 from beampy.notebook.lines import Lines
@@ -74,10 +74,13 @@ class _Bundle(NamedTuple):
     source: str
     display_id: str | None
     update: bool
+    size: int
 
 
 def _size(data: dict[str, Any]) -> int:
-    return sum(len(form) for form in data.values() if isinstance(form, (str, bytes)))
+    """What the forms of a display weigh while they wait."""
+    views = (bytearray, memoryview)
+    return sum(len(form) if isinstance(form, views) else weight(form) for form in data.values())
 
 
 class _Left:
@@ -167,7 +170,8 @@ class Cell:
         self, data: dict[str, Any], metadata: dict[str, Any], source: str, display_id: str | None, update: bool
     ) -> None:
         """A rich display."""
-        self._take(_Bundle(data, metadata, source, display_id, update), _size(data))
+        size = _size(data)
+        self._take(_Bundle(data, metadata, source, display_id, update, size), size)
 
     def _take(self, item: _Text | _Done | _Record | _Bundle, size: int) -> None:
         if _forked:
@@ -175,12 +179,13 @@ class Cell:
                 self.publisher.stream({}, item.stream, item.text)
             return
         with _lock:
-            if isinstance(item, _Bundle) and self._rich < (2 * DISPLAYS if item.update else DISPLAYS):
-                self._items.append(item)
-                self._rich += size
-            elif self._size < WAITING or not size:
-                self._items.append(item)
+            if isinstance(item, _Bundle):
+                if fits := self._rich < (2 * DISPLAYS if item.update else DISPLAYS):
+                    self._rich += size
+            elif fits := self._size < WAITING or not size:
                 self._size += size
+            if fits:
+                self._items.append(item)
             else:
                 last = self._items[-1] if self._items else None
                 if not isinstance(last, _Left):
@@ -233,7 +238,7 @@ class Cell:
                 items.extend(self._items)
                 self._items = items
                 self._size += sum(len(item.text) for item in items if isinstance(item, _Text))
-                self._rich += sum(_size(item.data) for item in items if isinstance(item, _Bundle))
+                self._rich += sum(item.size for item in items if isinstance(item, _Bundle))
                 posted, self._waits = self._waits, True
             if not posted:
                 drawing.after(BATCH, self._flush)
@@ -289,7 +294,7 @@ class Cell:
             self._add(out, self._lines.feed(("log", source), STDERR, source, text, now))
 
     def _display(self, item: _Bundle) -> None:
-        data, metadata, source, display_id, update = item
+        data, metadata, source, display_id, update, _ = item
         data = {kind: unpacked(kind, form) for kind, form in data.items()}
         if source and not update:
             data = labelled(data, source)
@@ -424,12 +429,14 @@ def install(shell: Any) -> Callable[[], object]:
         shell.events.unregister("pre_run_cell", begin)
         shell.events.unregister("post_run_cell", end)
         shell.events.register("post_run_cell", forget)  # where cells get their context from, which is not here
-        group_leader.latest_screen = None
+        group_leader.latest_screen = screen_before
         group_leader.screen.set(None)
-        handle.arrived = None
+        if handle.arrived is caught_up:
+            handle.arrived = arrived_before
         if logging.lastResort is ours:
             logging.lastResort = last_resort
 
+    screen_before, arrived_before = group_leader.latest_screen, handle.arrived
     handle.arrived = caught_up
     last_resort, ours = logging.lastResort, LastResort(lambda: get_ident() in running)
     if publisher.live and last_resort is not None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from beampy.notebook.asking import BUDGET
 from beampy.notebook.editors import in_turn, keep_warm, questions_of, wrapped
+from beampy.notebook.matchers import Matches, put_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,25 +106,11 @@ def joined(code: str, found: Completions, theirs: Any) -> dict[str, Any]:
 
 
 def _in_shell(shell: Any) -> Callable[[], None]:
-    try:
-        from IPython.core.completer import SimpleCompletion, context_matcher
-    except ImportError:  # before 8.6
-        return lambda: None
-
-    @context_matcher(identifier="beampy.names", priority=900)  # type: ignore[untyped-decorator]
-    def names(context: Any) -> dict[str, Any]:
-        lines = context.full_text.split("\n")
-        position = sum(len(line) + 1 for line in lines[: context.cursor_line]) + context.cursor_position
-        found = found_for(shell, context.full_text, position)
+    def names(code: str, position: int) -> Matches | None:
+        found = found_for(shell, code, position)
         if found is None:
-            return {"completions": []}
-        return {
-            "completions": [SimpleCompletion(one.text, type=one.type) for one in found.items],
-            "matched_fragment": context.full_text[found.start : position],
-            "suppress": found.alone,
-            "ordered": True,
-        }
+            return None
+        items = [(one.text, one.type) for one in found.items]
+        return Matches(code[found.start : position], items, found.alone, ordered=True)
 
-    matchers = shell.Completer.custom_matchers
-    matchers.append(names)
-    return lambda: matchers.remove(names) if names in matchers else None
+    return put_in(shell, "names", names, priority=900)

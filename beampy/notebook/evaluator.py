@@ -297,11 +297,14 @@ def compiled(cell: Cell, space: Namespace) -> Code:
     return Code(statements, value, last is not None and ends_quietly(body))
 
 
-_MAGIC: Final = re.compile(r"^[ \t]*(%%?[A-Za-z_][\w.]*|![^\n=][^\n]*)", re.MULTILINE)
+# A line that begins with one, a value that is one, and a question: `%time x`, `files = !ls`, `thing?`.
+_MAGIC: Final = re.compile(
+    r"(?:[^#{=]*=)?[ \t]*(%%?[A-Za-z_][\w.]*|![^\s=]\S*)|[ \t]*(\?{1,2}[\w.]+|[\w.]+\?{1,2})[ \t]*$"
+)
 
 
 def refuse_magics(body: str, file: str, above: int) -> None:
-    """SyntaxError at the first line that is a magic of IPython: these belong to the notebook."""
+    """SyntaxError at the first line that is a magic of IPython, or has one as its value: these are the notebook's."""
     try:
         ast.parse(body)
         return
@@ -309,10 +312,10 @@ def refuse_magics(body: str, file: str, above: int) -> None:
         wrong = error.lineno or 0
     lines = body.split("\n")
     if 0 < wrong <= len(lines) and (found := _MAGIC.match(lines[wrong - 1])):
-        shown = found[1].split()[0]
+        at = found.lastindex or 0
         raise SyntaxError(
-            f"{shown} is IPython's, and this cell runs as Python on {api.node()}",
-            (file, wrong + above, found.start(1) + 1, lines[wrong - 1], wrong + above, found.end(1) + 1),
+            f"{found[at]} is IPython's: magics and lines of the shell do not work in a cell that runs on {api.node()}",
+            (file, wrong + above, found.start(at) + 1, lines[wrong - 1], wrong + above, found.end(at) + 1),
         )
 
 

@@ -117,18 +117,20 @@ class Interrupts:
         self.loop = loop_of(shell)
         self.wakeup: Wakeup | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.awaited_before = handle.awaited
         self.cell = threading.local()  # cells of subshells run at the same time, on threads of their own
 
     def put_in_place(self) -> None:
         self.shell.events.register("pre_run_cell", self.before_cell)
         self.shell.events.register("post_run_cell", self.after_cell)
-        handle.awaited = remember
+        self.awaited_before, handle.awaited = handle.awaited, remember
         self.before_cell()  # the one that loads the extension
 
     def take_away(self) -> None:
         self.shell.events.unregister("pre_run_cell", self.before_cell)
         self.shell.events.unregister("post_run_cell", self.after_cell)
-        handle.awaited = None
+        if handle.awaited is remember:
+            handle.awaited = self.awaited_before
         self.rest()
         if self.wakeup is not None and on_main_thread():
             self.wakeup.close()

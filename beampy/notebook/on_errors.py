@@ -15,7 +15,7 @@ import re
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from beampy.errors import EncodeError, RemoteTraceback
+from beampy.errors import EncodeError, PoolTimeout, RemoteTraceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +105,8 @@ def _of_the_call(error: Exception) -> Exception:
             error.target = target._replace(function="this cell")  # type: ignore[attr-defined]
         elif target == FUNCTION:
             error.target = "this cell"  # type: ignore[attr-defined]
+            if isinstance(error, PoolTimeout):
+                error.remedy = "%%on … -t SECONDS"
     return error
 
 

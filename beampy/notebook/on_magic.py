@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from beampy.notebook import on
 from beampy.notebook.cells import current_cell
+from beampy.notebook.matchers import Matches, put_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,28 +81,15 @@ def awaits(shell: Any) -> bool:
 
 
 def _install_completion(shell: Any) -> Callable[[], object]:
-    """The matcher of the arguments. Where IPython has no matchers (before 8.6) there is none."""
-    try:
-        from IPython.core.completer import SimpleCompletion, context_matcher
-    except ImportError:
-        return lambda: None
+    """The matcher of the arguments."""
 
-    @context_matcher(identifier="beampy.on_arguments", priority=1000)  # type: ignore[untyped-decorator]
-    def arguments(context: Any) -> dict[str, Any]:
-        lines = context.full_text.split("\n")
-        position = sum(len(line) + 1 for line in lines[: context.cursor_line]) + context.cursor_position
-        found = completed(shell, context.full_text, position)
+    def arguments(cell: str, position: int) -> Matches | None:
+        found = completed(shell, cell, position)
         if found is None:
-            return {"completions": []}
-        return {
-            "completions": [SimpleCompletion(match, type="instance") for match in found.matches],
-            "matched_fragment": found.fragment,
-            "suppress": bool(found.matches),
-        }
+            return None
+        return Matches(found.fragment, [(match, "instance") for match in found.matches], bool(found.matches))
 
-    matchers = shell.Completer.custom_matchers
-    matchers.insert(0, arguments)
-    return lambda: matchers.remove(arguments) if arguments in matchers else None
+    return put_in(shell, "on_arguments", arguments, priority=1000, first=True)
 
 
 def completed(shell: Any, cell: str, position: int) -> on.Completed | None:

@@ -177,9 +177,10 @@ def pool(view: View) -> list[str]:
     """A pool, and its runners."""
     up = sum(runner.state == "up" for runner in view.runners)
     failed = f", {view.failed} of them failed" if view.failed else ""
+    cancelled = f", {view.cancelled} cancelled" if view.cancelled else ""
     lines = [
         f"pool  {view.pool}: {up} of at most {view.max} runners, {view.running} calls running, "
-        f"{view.waiting} waiting, {view.finished} done{failed}"
+        f"{view.waiting} waiting, {view.finished - view.cancelled} done{failed}{cancelled}"
     ]
     if view.runners:
         each = [f"{one.name} {one.state}{f', {one.busy} calls' if one.busy else ''}" for one in view.runners]

@@ -32,6 +32,7 @@ _broken = False  # anywidget is there and does not work
 
 _open: OrderedDict[str, Widget] = OrderedDict()  # by the id of its comm: the oldest first
 _numbers = itertools.count(1)
+also: set[str] = set()  # the ids of the comms of our other widgets: tables of remote frames
 
 
 def available() -> bool:
@@ -97,8 +98,8 @@ class Widget:
 
 
 def our_comms() -> set[str]:
-    """The ids of the comms of all cards: their messages are safe to deliver on any thread."""
-    return set(_open)
+    """The ids of the comms of all cards and tables: their messages are safe to deliver on any thread."""
+    return {*_open, *also}
 
 
 @cache

@@ -63,7 +63,10 @@ class Backend(Protocol):
     local: bool
 
     async def start(self) -> None:
-        """The pool starts. Raises where this backend cannot work here, saying what to do."""
+        """The pool starts. Raises where this backend cannot work here, saying what to do.
+
+        It is cancelled after the pool's `boot_timeout`.
+        """
 
     async def boot(self, order: Order) -> Machine:
         """Start one machine, and return as soon as it is known by an id; it need not be up yet. Cancelled, or raising,

@@ -26,7 +26,7 @@ LIVE = ("up", "away")
 CLEANUP = 5.0  # seconds for jobs that were cancelled, as `exit_grace` of a node; a runner that is done ends at once
 LOOK = 0.5  # seconds between two looks at a pool that nobody has, whose runners wait for calls for a minute or so
 UNUSED = 30.0  # seconds after which its runners that have nothing to do end at the latest; as `idle_shutdown_after`
-HOOKS = 5.0  # seconds for hooks of the user's that still run when a pool ends
+HOOKS = 5.0  # seconds for hooks of the user's that still run when a pool ends, and for guests
 
 
 async def closed(manager: Manager, why: str, patience: float, seconds: float) -> None:
@@ -93,6 +93,9 @@ async def end(manager: Manager, why: str, seconds: float) -> None:
     manager.act()
     for call in [*manager.calls.values(), *manager.pausing]:
         call.reject(PoolClosed(manager.name, why))
+    if manager.guests:
+        leaving = [asyncio.wrap_future(guest()) for guest in manager.guests]
+        await asyncio.wait(leaving, timeout=min(seconds, HOOKS))
     placed = {child.place.owner for child in manager.held.values() if child.place is not None}
     ends = [
         ending.stop(manager, runner, seconds if runner in placed else min(seconds, CLEANUP))

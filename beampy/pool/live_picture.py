@@ -117,8 +117,9 @@ def summary(view: View, dot: str = "·", width: int | None = None) -> str:
         (f"{booting} booting" if booting else "", 4),
         (f"{number(view.running)} running", 5),
         (f"{number(view.waiting)} waiting" if view.waiting else "", 3),
-        (f"{number(view.finished - view.failed)} done", 0),
+        (f"{number(view.finished - view.failed - view.cancelled)} done", 0),
         (f"{number(view.failed)} failed" if view.failed else "", 1),
+        (f"{number(view.cancelled)} cancelled" if view.cancelled else "", 3),
         (f"{figures(view.rate)}/s" if view.rate is not None else "", 3),
         ("" if view.age is None else duration(view.age), 6),
     ]

@@ -64,7 +64,8 @@ class CurveView:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One pool. `finished`: calls that have ended, `failed`: those of them without a value. `age`: seconds it runs.
+    """One pool. `finished`: calls that have ended. `failed` of them ended with an error, and `cancelled` were by their
+    caller. `age`: seconds it runs.
 
     `rate`: calls that end a second; None, as `age`: whoever shows it works it out. `events`: the last ones, the newest
     last. `ended`: there will be no other view.
@@ -78,6 +79,7 @@ class View:
     running: int = 0
     finished: int = 0
     failed: int = 0
+    cancelled: int = 0
     rate: float | None = None
     bars: Sequence[BarView] = ()
     curves: Sequence[CurveView] = ()

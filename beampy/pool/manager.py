@@ -32,6 +32,7 @@ from beampy.pool.ticket import KEY_BYTES, Tickets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
     from beampy.core.ids import Pid, Ref
     from beampy.core.process import Process
@@ -79,6 +80,7 @@ class Manager:
         self.tasks: set[asyncio.Task[None]] = set()
         self.abandoned: set[asyncio.Task[None]] = set()  # those of these that end machines which never called home
         self.hooks: set[asyncio.Task[None]] = set()  # those of these that run the user's hooks
+        self.guests: list[Callable[[], Future[None]]] = []  # what lives on the runners, and is to end before them
         self.boot_log = ""  # what the last of such machines wrote
         self.ended = False
         self.stopping: str | None = None  # why nothing is taken any more

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
+    from beampy.core.group_leader import Screen
+    from beampy.pool.manager import Manager
     from beampy.pool.options import CallOptions
     from beampy.pool.starting import Starter
 
@@ -95,7 +97,7 @@ class Mapped(Handle[list[T]]):
         self._outcome: Any = None
         self._waiting: list[concurrent.futures.Future[None]] = []  # who waits for another one who waits for the whole
         self._run = Run(Calls(pool, me, fn, options, ordered, return_exceptions), iterables, limit)
-        tell = getattr(self._run.calls.screen, "mapped", None)  # a screen that shows how far maps are
+        tell = getattr(self.screen, "mapped", None)  # a screen that shows how far maps are
         if tell is not None:
             tell(self, self._what, self.total)
 
@@ -312,6 +314,15 @@ class Mapped(Handle[list[T]]):
         return value
 
     # for who only shows it
+
+    @property
+    def screen(self) -> Screen | None:
+        """Where who made it hears of it."""
+        return self._run.calls.screen
+
+    def manager(self) -> Manager | None:
+        """Who works for its pool, as long as somebody does. To ask starts no pool."""
+        return self._run.calls.pool._pool._manager
 
     def counts(self) -> tuple[int, int]:
         """How many items have ended, and how many are under way."""

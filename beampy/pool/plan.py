@@ -294,9 +294,12 @@ class Plan(Growth):
         self.tick(now)
 
     def hurry(self, idle: float) -> None:
-        """From the next `resize` on, idle runners over min are asked to end after `idle` seconds at the latest."""
+        """From the next `resize` on, idle runners over min are asked to end after `idle` seconds at the latest.
+
+        No strategy is asked any more.
+        """
         after = self.limits.idle_after
-        self.limits = replace(self.limits, idle_after=idle if after is None else min(after, idle))
+        self.limits = replace(self.limits, idle_after=idle if after is None else min(after, idle), strategy=None)
         self._soonest_idle = min(self._soonest_idle, idle)
 
     def stop(self, now: float) -> None:

@@ -14,6 +14,7 @@ The verbs are calls.py's, the work is the manager's, what to do is decided by pl
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import threading
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from beampy import api
 from beampy.core.current import current, here
 from beampy.core.group_leader import screen_now
-from beampy.errors import NotInNode, PoolClosed
+from beampy.errors import BootFailed, NotInNode, PoolClosed
 from beampy.handle import Handle, Pending
 from beampy.pool import closing
 from beampy.pool.calls import Calls
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from beampy.pool.backend import Backend
     from beampy.pool.scaling import Strategy
 
+LATE = 5.0  # seconds over `boot_timeout` that a first use waits: for a node that is busy, as others do for its answers
 MAX_NAME = 200  # characters; with what is put before and behind it, a node's name has at most 255
 
 
@@ -65,9 +67,10 @@ class Pool(Calls):
     it starts at its first use, and ends with its node; or when nobody has the pool any more and its runners, which have
     nothing to do then, have ended.
 
-    Times, in seconds, None for ever: `timeout` (30) for a `call`, from queue to value. `boot_timeout` (30) for a
-    machine to call home. `idle_shutdown_after` (30) until a runner with nothing to do may end, or `(seconds,
-    function)`: and the function, asked there, says True. `min_idle_shutdown_after` (None): the same for the last `min`.
+    Times, in seconds, None for ever: `timeout` (30) for a `call`, from queue to value. `boot_timeout` (30) for the
+    backend to start, and for a machine to call home. `idle_shutdown_after` (30) until a runner with nothing to do may
+    end, or `(seconds, function)`: and the function, asked there, says True. `min_idle_shutdown_after` (None): the same
+    for the last `min`.
     `shutdown_timeout` (30) for what runs when a runner, or the pool, ends. `grace`: how long a runner waits for
     this node when it has lost it (the backend's: 0 on this machine, 30 elsewhere); `failsafe` (20) when it never came.
 
@@ -269,7 +272,13 @@ class Pool(Calls):
             backend = LocalBackend(preload=self._preload)
         elif self._preload:
             raise ValueError("Pool: preload is for the default backend; say it to yours: LocalBackend(preload=…)")
-        await backend.start()
+        try:
+            async with asyncio.timeout(self._options.boot_timeout) as limit:
+                await backend.start()
+        except TimeoutError:
+            if limit.expired():
+                raise self._not_started(backend, self._options.boot_timeout) from None
+            raise
         return backend
 
     def stop(self, *, drain: bool = True) -> Handle[None]:
@@ -304,6 +313,7 @@ class Pool(Calls):
         can start again. Else PoolClosed.
         """
         if current.get(None) is None and self._ending is None:
+            pools.add(self)  # a child that is forked meanwhile has a lock of its own
             with self._beginning:
                 if self._manager is None:
                     try:
@@ -311,10 +321,29 @@ class Pool(Calls):
                     except NotInNode:
                         raise PoolClosed(self.name, self._why) from None
                     if me.node.thread != threading.get_ident():
-                        api.submit(me, lambda: self._first_used(me), f"the start of {self!r}").result()
+                        self._start_for(me)
         if self._manager is None:
             raise PoolClosed(self.name, self._why)
         return self._manager
+
+    def _start_for(self, me: Process) -> None:
+        """Start it, from a thread, which waits: BootFailed where a start does not end, or holds the node up."""
+        handle = api.submit(me, lambda: self._first_used(me), f"the start of {self!r}")
+        most = self._options.boot_timeout + LATE
+        try:
+            handle.result(most)
+        except TimeoutError:
+            if handle.cancel():
+                raise self._not_started(self._backend, most) from None
+            handle.result(0)  # it has just ended; a timeout may be its own
+
+    def _not_started(self, backend: Backend | None, seconds: float) -> BootFailed:
+        what = "LocalBackend" if backend is None else type(backend).__name__
+        return BootFailed(
+            self.name,
+            f"its backend {what} had not started after {seconds:g} s; see what its start() waits for, "
+            "or give it longer with Pool(boot_timeout=…)",
+        )
 
     async def _first_used(self, me: Process) -> None:
         await self._started(me)

@@ -1,7 +1,7 @@
 """Starter: what map, stream, scatter and executor ask of a pool.
 
-Rule: this is all they know of it. `_start` and whatever it returns belong to the node's own loop; the other three may
-be asked on any thread.
+Rule: this is all they know of it. `_start` and whatever it returns belong to the node's own loop; the others may be
+asked on any thread.
 """
 
 from __future__ import annotations
@@ -12,11 +12,26 @@ if TYPE_CHECKING:
     from beampy.core.ids import Ref
     from beampy.core.process import Process
     from beampy.otp.rpc_call import RemoteCall
+    from beampy.pool.manager import Manager
     from beampy.pool.options import CallOptions
+
+
+class Working(Protocol):
+    """A pool, as those see it that show it."""
+
+    @property
+    def _manager(self) -> Manager | None:
+        """Who works for it now. None: nobody."""
+        ...
 
 
 class Starter(Protocol):
     """A pool, as those see it that make many calls of it."""
+
+    @property
+    def _pool(self) -> Working:
+        """The pool itself, without options."""
+        ...
 
     def _start(
         self,

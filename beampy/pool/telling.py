@@ -102,7 +102,7 @@ class Telling:
             call.output.end()
         if call.progress is not None:
             self.ended.append((call.label or "", call.number, call.progress))
-        if call.place is not None and outcome != "ok":
+        if call.place is not None and outcome not in ("ok", "cancelled"):
             call.place.owner.failed += 1
         if self.events.active:
             self.events.emit(events.Finished(time(), call.number, call.label, seconds, outcome))

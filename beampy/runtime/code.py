@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from beampy.code import deps
@@ -20,11 +21,13 @@ from beampy.code.table import Offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from beampy.core.node import LocalNode
     from beampy.dist.peers import Peers
 
 THREADS = 4  # that answer those who ask so: many runners start at once, and each waits for one answer at a time
+LAST = 5.0  # seconds for the module that is being read when the node stops: some milliseconds, on a busy machine more
 PURPOSE = "code"  # of connections that threads open which block
 
 
@@ -35,6 +38,8 @@ class CodeService:
         self.policy = Policy(packages, node.name)
         self.code = node.code = NodeCode(node, accept=accept, missing=self.policy)
         self.executor = ThreadPoolExecutor(THREADS, "beampy-code")
+        self._looking: Future[None] | None = None
+        self._ended = Event()
 
     async def look(self) -> dict[str, Any]:
         """See what there is here. Options for `join`: the code, and the words that the handshake compares."""
@@ -49,16 +54,19 @@ class CodeService:
         if not _prepared:
             # So the first to ask for many modules does not wait until each has been read. A fork has its code from
             # others, and is asked for little.
-            self.executor.submit(here().look_ahead)
+            self._looking = self.executor.submit(here().look_ahead, self._ended.is_set)
 
     async def close(self) -> None:
-        """The node has stopped. What it fetched is on disk then, for the next one."""
+        """The node has stopped. What it fetched is on disk then, for the next one, and nothing is read for it."""
+        self._ended.set()
         self.code.close()
         store = spaces().store
         if store.waits:
             await asyncio.to_thread(store.flush)
         self.policy.close()
         self.executor.shutdown(wait=False, cancel_futures=True)
+        if self._looking is not None and not self._looking.done():
+            await asyncio.to_thread(wait, (self._looking,), LAST)
 
 
 def _line(peers: Peers, peer: str) -> tuple[SocketSource, Callable[[float], None]]:

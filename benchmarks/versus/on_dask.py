@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.code_modules import COUNTS, beside, new_package
+from benchmarks.frames_work import KEYS, PARTS, ROWS, columns
 from benchmarks.versus.beside import in_flight, one_by_one
 from benchmarks.versus.bulk import Store
 from benchmarks.versus.bulk import refs_bulk as bulk_figures
@@ -146,8 +147,31 @@ def refs_bulk(times: int) -> Figures:
         return bulk_figures(store, times)
 
 
+def frame_part(number: int, rows: int) -> Any:
+    """On a worker: one partition."""
+    return importlib.import_module("pandas").DataFrame(columns(rows, number))
+
+
+def frames_group(times: int) -> Figures:
+    frames: Any = importlib.import_module("dask.dataframe")
+    took = []
+    with started(PARTS) as client:
+        meta = frame_part(0, 0)
+        frame = frames.from_map(frame_part, range(PARTS), rows=ROWS // PARTS, meta=meta).persist()
+        distributed.wait(frame)
+        for _ in range(times + 2):
+            began = perf_counter()
+            groups = frame.groupby("key")
+            found = groups.agg({"value": "sum", "count": ["mean", "size"]}).compute()
+            took.append(perf_counter() - began)
+            assert (len(found), int(found["count"]["size"].sum())) == (KEYS, ROWS)
+        assert client.status == "running"
+    return {"frames_group": ROWS / median(took[2:]) / 1e6}
+
+
 def workloads(_: str) -> Workloads:
     return {
+        "frames_group": frames_group,
         "remote_call": remote_call,
         "refs_bulk": refs_bulk,
         "code_calls": code_calls,

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from tests.browser.lab import Page
 
 # Each text of a card: its colour, and the first ground below it that is opaque.
-COLOURS = """() => {
+COLOURS = """what => {
     const found = [];
-    for (const card of document.querySelectorAll('.bp-card')) for (const element of card.querySelectorAll('*')) {
+    for (const card of document.querySelectorAll(what)) for (const element of card.querySelectorAll('*')) {
         const text = [...element.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join(' ').trim();
         if (!text || !element.getClientRects().length) continue;
         const style = getComputedStyle(element);
@@ -26,9 +26,9 @@ COLOURS = """() => {
 LEAST = 4.5  # to one, for text of the size of text (WCAG 2.2, 1.4.3)
 
 
-def faint(page: Page) -> list[str]:
+def faint(page: Page, what: str = ".bp-card") -> list[str]:
     """The texts of cards whose contrast is below AA. AssertionError where there are none to look at."""
-    texts = page.tab.evaluate(COLOURS)
+    texts = page.tab.evaluate(COLOURS, what)
     assert texts, "no card has text"
     found = []
     for text, colour, ground, opacity in texts:

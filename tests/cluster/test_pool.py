@@ -96,7 +96,7 @@ async def test_a_cold_call_runs_in_another_process(isolation: Any) -> None:
         assert (await pool.call(where))[0] == pid
         assert (await pool.call(lambda: runner["state"])) == "up"
     assert repr(pool).endswith("it was stopped>")
-    with pytest.raises(PoolClosed, match="it was stopped; use it inside"):
+    with pytest.raises(PoolClosed, match=r"it was stopped; pool\.start\(\) starts it again"):
         pool.call(where)
 
 

@@ -9,6 +9,7 @@ Every wait has a deadline. What a cell did comes back whole: `Ran`.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -22,11 +23,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.connect import write_connection_file
 from jupyter_core.utils import ensure_event_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("BEAMPY_TEST_KERNEL", sys.executable)  # another one has another ipykernel
+ALIVE = 5.0  # seconds between two looks at whether a kernel that does not answer is still there
 WAIT = 40.0  # seconds for anything of a kernel; a loaded machine takes several to start one
 
 
@@ -85,7 +86,7 @@ class Kernel:
         self.later: list[dict[str, Any]] = []  # of iopub: what came while something else was waited for
 
     def __enter__(self) -> Self:
-        self.file, _ = write_connection_file(str(self.folder / f"kernel-{time.monotonic_ns()}.json"), ip="127.0.0.1")
+        self.file = str(self.folder / f"kernel-{time.monotonic_ns()}.json")
         self.log = (self.folder / "kernel.log").open("ab")
         command = [self.python, "-m", "ipykernel_launcher", "-f", self.file]
         env = self.env | {"JPY_PARENT_PID": str(os.getpid())}
@@ -99,21 +100,38 @@ class Kernel:
             start_new_session=True,
         )
         self.client = BlockingKernelClient(connection_file=self.file)
-        self.client.load_connection_file()
-        self.client.start_channels(hb=False)  # a heartbeat that is late, on a loaded machine, is no dead kernel
         try:
+            self.wait_for_ports()
+            self.client.load_connection_file()
+            self.client.start_channels(hb=False)  # a heartbeat that is late, on a loaded machine, is no dead kernel
             self.wait_for_ready()
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def wait_for_ports(self) -> None:
+        """Until it has written its connection file. It chooses its ports: of those that a test chose for it another
+        process of this machine may have taken one before it runs, and then it ends at its start.
+        """
+        end = time.monotonic() + WAIT
+        while True:
+            with contextlib.suppress(OSError, ValueError):  # it is not there, or half of it
+                self.connection()
+                return
+            assert self.process.poll() is None, (self.folder / "kernel.log").read_text(errors="replace")[-3000:]
+            if time.monotonic() > end:
+                self.process.kill()
+                self.process.wait(WAIT)
+                raise TimeoutError(f"the kernel has not begun within {WAIT} s")
+            time.sleep(0.01)
+
     def wait_for_ready(self) -> None:
         """Until it answers. The client takes one heartbeat that is late, as on a busy machine, for its death."""
         end = time.monotonic() + WAIT
         while True:
             try:
-                return self.client.wait_for_ready(timeout=max(1.0, end - time.monotonic()))
+                return self.client.wait_for_ready(timeout=ALIVE)
             except RuntimeError:
                 if self.process.poll() is not None or time.monotonic() > end:
                     raise

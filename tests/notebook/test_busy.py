@@ -125,6 +125,40 @@ def test_a_message_of_our_widgets_is_handled_while_a_sync_cell_blocks(kernel: Ke
     assert kernel.ok("sorted(name for name, _ in log)").value == "['ours', 'theirs']"
 
 
+def test_what_a_card_hears_while_a_cell_runs_is_no_flicker_of_the_kernels_light(kernel: Kernel):
+    """A page says once a second that a card is seen. The frontend forgets such a message when it sees `idle`."""
+    comm = kernel.ok(
+        "from comm import create_comm\n"
+        "ours = create_comm(target_name='of-this-test')\n"
+        "def heard(message):\n"
+        "    if message['content']['data']['content'] == 3: open('go', 'w').close()\n"
+        "ours.on_msg(heard)\n"
+        "from beampy.notebook import busy\n"
+        "busy.our_comms = lambda: {ours.comm_id}\n"
+        "ours.comm_id"
+    ).value
+    assert comm is not None
+    cell = running(kernel, f"{SLEEPS}\nprint('the end', flush=True)")
+    names = {cell: "cell"}
+    for number in (1, 2, 3):
+        content: dict[str, Any] = {"comm_id": eval(comm), "data": {"method": "custom", "content": number}}
+        beat = kernel.client.session.msg("comm_msg", content)
+        names[beat["header"]["msg_id"]] = "beat"
+        kernel.client.shell_channel.send(beat)
+    ran = kernel.wait(cell)
+    came = sorted(ran.messages + ran.others, key=lambda message: message["header"]["date"])
+    told = [
+        (names[message["parent_header"]["msg_id"]], message["content"].get("execution_state", "text"))
+        for message in came
+        if message["header"]["msg_type"] in ("status", "stream") and message["parent_header"]["msg_id"] in names
+    ]
+    assert [each for each in told if each != ("cell", "busy")] == [
+        ("cell", "text"),
+        *[("beat", "idle")] * 3,
+        ("cell", "idle"),
+    ]
+
+
 def test_unloading_gives_the_channel_back(kernel: Kernel):
     kernel.ok(
         "import threading\n"

@@ -214,3 +214,13 @@ def test_a_runner_that_is_lost_is_shown_and_its_curve_ends_there(tmp_path: Path)
         assert "was lost" in card.head["note"]
         assert card.head["failed"] == 0
         assert "bp-mark" in ran.shown("text/html")[0]
+
+
+def test_to_show_a_map_whose_pool_has_ended_starts_nothing(tmp_path: Path) -> None:
+    with Notebook(tmp_path) as kernel:
+        kernel.ok(SETUP)
+        kernel.ok("runs = pool.map(slow, [1, 2, 3])")
+        assert "stopped notebook-" in kernel.ok("%beampy stop").out
+        kernel.ok("runs")
+        assert "no node" in kernel.ok("%beampy").out
+        kernel.ok("runs.cancel()")

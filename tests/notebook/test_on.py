@@ -375,6 +375,7 @@ def test_options_and_deadlines_on_a_pool(kernel: Kernel, pool: None):
     ran = kernel.run("%%on pool -t 0.2\nimport asyncio\nawait asyncio.sleep(3600)")
     assert (ran.error or "").startswith("PoolTimeout: ")
     assert "this cell" in (ran.error or "")
+    assert (ran.error or "").endswith("%%on … -t SECONDS gives it another deadline")
 
 
 def test_a_pool_whose_runners_are_processes(kernel: Kernel):

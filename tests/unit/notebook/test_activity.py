@@ -55,7 +55,7 @@ def logged(told: Activity, call: Call, *points: tuple[float, float], name: str =
 
 
 def view(*runners: RunnerView, ended: bool = False) -> View:
-    return View("p", 1.0, 4, runners, waiting=3, running=2, finished=10, failed=1, ended=ended)
+    return View("p", 1.0, 4, runners, waiting=3, running=2, finished=12, failed=1, cancelled=2, ended=ended)
 
 
 def test_calls_are_counted_by_function_and_by_runner() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from beampy import handle
 from beampy.core import group_leader
 from beampy.notebook import cells, drawing
 from beampy.notebook.cells import MESSAGES, RATE, WAITING, Allowance, Cell, current_cell, install, labelled
@@ -102,6 +103,18 @@ def test_what_cannot_wait_is_counted(posted: list[Any], cell: Cell, out: Publish
     cell.text(1, "again\n", "")
     cell.show(now + 1)
     assert texts(out)[-1] == (1, "again\n")
+
+
+@pytest.mark.parametrize(
+    "form", [{"rows": ["x" * 60_000]}, bytearray(60_000), memoryview(bytes(60_000)), "x" * 60_000], ids=type
+)
+def test_displays_that_wait_are_so_many_bytes_whatever_their_forms(
+    form: Any, posted: list[Any], cell: Cell, out: Publisher
+):
+    for _ in range(cells.DISPLAYS // 60_000 + 10):
+        cell.bundle({"application/x": form}, {}, "", None, False)
+    kept = [item for item in cell._items if isinstance(item, cells._Bundle)]
+    assert cells.DISPLAYS <= 60_000 * len(kept) < cells.DISPLAYS + 60_000
 
 
 def test_a_cell_shows_so_much_and_not_more(
@@ -251,6 +264,23 @@ def test_an_allowance_is_for_a_second():
     some.take(25)
     assert not some.any(101.0)
     assert some.any(102.0)
+
+
+def test_what_was_in_place_before_is_so_again(monkeypatch: pytest.MonkeyPatch, out: Publisher):
+    monkeypatch.setattr(cells, "publisher_of", lambda shell: out)
+
+    def theirs() -> None: ...
+
+    other: Any = object()
+    monkeypatch.setattr(handle, "arrived", theirs)
+    monkeypatch.setattr(group_leader, "latest_screen", other)
+    shell = Shell()
+    undo = install(shell)
+    assert handle.arrived is not theirs
+    undo()
+    shell.events.trigger("post_run_cell")
+    assert handle.arrived is theirs
+    assert group_leader.latest_screen is other
 
 
 # in a shell

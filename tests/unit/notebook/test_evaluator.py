@@ -191,14 +191,45 @@ async def test_a_syntax_error_names_the_line_of_the_cell(recorder):
     assert raised.value.lineno == 3
 
 
-@pytest.mark.parametrize(("line", "named"), [("%time x", "%time"), ("!ls -l", "!ls"), ("%%time", "%%time")])
-async def test_magics_are_the_notebooks(line: str, named: str):
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("%time x", "%time"),
+        ("!ls -l", "!ls"),
+        ("%%time", "%%time"),
+        ("!{command} -l", "!{command}"),
+        ("files = !ls -l", "!ls"),
+        ("a, b['c'] = !ls", "!ls"),
+        ("t = %time f(x)", "%time"),
+        ("if x: %time f(x)", None),
+        ("for a in b:\n    %time f(a)", "%time"),
+        ("x.y?", "x.y?"),
+        ("??x", "??x"),
+    ],
+)
+async def test_magics_are_the_notebooks(line: str, named: str | None):
     @leading
     async def refuses(recorder):
         with pytest.raises(SyntaxError) as raised:
             await run(f"x = 1\n{line}")
-        assert raised.value.msg == f"{named} is IPython's, and this cell runs as Python on {bp.node()}"
-        assert (raised.value.lineno, raised.value.text) == (4, line)
+        where = f"do not work in a cell that runs on {bp.node()}"
+        told = f"{named} is IPython's: magics and lines of the shell {where}"
+        assert raised.value.msg == ("invalid syntax" if named is None else told)
+        *_, wrong = line.split("\n")
+        assert (raised.value.lineno, (raised.value.text or "").rstrip("\n")) == (4 + line.count("\n"), wrong)
+        if named is not None:
+            assert wrong[(raised.value.offset or 0) - 1 :].startswith(named)
+
+    await refuses()
+
+
+@pytest.mark.parametrize("line", ["x = = 2", "x = {a: !b}", "x != = 2", "f(?)", "x = y !z", "1 %% 2"])
+async def test_what_is_just_wrong_is_no_magic(line: str):
+    @leading
+    async def refuses(recorder):
+        with pytest.raises(SyntaxError) as raised:
+            await run(line)
+        assert "IPython" not in raised.value.msg
 
     await refuses()
 

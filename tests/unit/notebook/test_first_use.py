@@ -14,6 +14,8 @@ import beampy as bp
 from beampy.core import current
 from beampy.notebook import ends, first_use
 from beampy.pool import closing
+from beampy.pool import pool as pool_module
+from beampy.pool.scaling import ahead
 from beampy.runtime import Node
 from beampy.testing import harness
 
@@ -95,8 +97,11 @@ def test_a_pool_that_is_not_started_is_started_by_code_that_is_no_process():
     ends.stop_all(5.0)
     assert pool.call(pow, 2, 4).result(30) == 16
     pool.stop().result()
-    with pytest.raises(bp.errors.PoolClosed, match="it was stopped"):
+    with pytest.raises(bp.errors.PoolClosed, match=r"it was stopped; pool.start\(\) starts it again, or make another"):
         pool.call(pow, 2, 3)
+    pool.start().result(30)
+    assert pool.call(pow, 2, 5).result(30) == 32
+    pool.stop().result()
 
 
 @pytest.mark.usefixtures("notebook")
@@ -109,6 +114,96 @@ def test_a_pool_that_nobody_has_ends_also_where_its_runners_stay_for_ever(monkey
     manager.loop.call_soon_threadsafe(manager.process.add_done_callback, lambda _: ended.set())
     del pool
     assert ended.wait(harness.DEADLINE)
+
+
+@pytest.mark.usefixtures("notebook")
+def test_a_pool_that_nobody_has_ends_also_where_its_strategy_always_wants_runners(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(closing, "UNUSED", 0.1)
+    pool = bp.Pool(max=1, strategy=ahead(1))
+    assert pool.call(pow, 2, 3).result(30) == 8
+    manager = pool._working()
+    ended = threading.Event()
+    manager.loop.call_soon_threadsafe(manager.process.add_done_callback, lambda _: ended.set())
+    del pool
+    assert ended.wait(harness.DEADLINE)
+
+
+class Backend:
+    """Its start waits for `go`; `blocks`: and the node's loop with it."""
+
+    name, grace, local = "waiting", 0.0, True
+
+    def __init__(self, *, blocks: bool = False) -> None:
+        self.blocks = blocks
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    async def start(self) -> None:
+        self.begun.set()
+        if self.blocks:
+            self.go.wait(harness.DEADLINE)
+        else:
+            await asyncio.to_thread(self.go.wait, harness.DEADLINE)
+
+    async def stop(self) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("notebook")
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_first_use_whose_backend_does_not_start_has_a_deadline(blocks: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool_module, "LATE", 0.1)
+    backend = Backend(blocks=blocks)
+    pool = bp.Pool("slow", backend=backend, boot_timeout=0.1)  # type: ignore[arg-type]  # it boots nothing
+    try:
+        with pytest.raises(bp.errors.BootFailed, match=r"pool slow got no runner: its backend Backend.*boot_timeout"):
+            pool.call(pow, 2, 3)
+        assert not pool._beginning.locked()
+        assert "has not been started" in repr(pool)
+    finally:
+        backend.go.set()
+
+
+async def test_a_backend_that_does_not_start_is_given_up_in_a_process_too():
+    backend = Backend()
+    try:
+        async with bp.Node():
+            with pytest.raises(bp.errors.BootFailed, match=r"its backend Backend had not started after 0\.1 s"):
+                await bp.Pool(backend=backend, boot_timeout=0.1).start()  # type: ignore[arg-type]
+    finally:
+        backend.go.set()
+
+
+@pytest.mark.usefixtures("notebook")
+def test_a_timeout_of_the_backends_own_is_its_error():
+    class Raises(Backend):
+        async def start(self) -> None:
+            raise TimeoutError("the cloud does not answer")
+
+    with pytest.raises(TimeoutError, match="the cloud does not answer"):
+        bp.Pool(backend=Raises()).call(pow, 2, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("notebook")
+def test_a_child_forked_while_a_pool_starts_can_start_it(tmp_path: Path):
+    backend = Backend()
+    pool = bp.Pool(backend=backend)  # type: ignore[arg-type]
+    thread = threading.Thread(target=lambda: failure(lambda: pool.call(pow, 2, 3)))
+    thread.start()
+    try:
+        assert backend.begun.wait(harness.DEADLINE)
+        child = os.fork()
+        if child == 0:
+            try:
+                (tmp_path / "told").write_text(str(pool._beginning.locked()))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert (tmp_path / "told").read_text() == "False"
+        assert pool._beginning.locked()
+    finally:
+        ends.stop_all(5.0)
+        backend.go.set()
+        thread.join(harness.DEADLINE)
 
 
 def test_without_a_node_a_pool_says_that_it_is_not_started():

@@ -103,6 +103,21 @@ def test_taking_it_away_leaves_nothing(loop: asyncio.AbstractEventLoop):
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_taking_it_away_leaves_what_was_there_before_or_came_after(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+):
+    theirs: list[Any] = []
+    monkeypatch.setattr(handle, "awaited", theirs.append)
+    stop = Interrupts(shell(loop))
+    stop.put_in_place()
+    stop.take_away()
+    assert handle.awaited == theirs.append
+    stop.put_in_place()
+    monkeypatch.setattr(handle, "awaited", theirs.remove)
+    stop.take_away()
+    assert handle.awaited == theirs.remove
+
+
 def test_another_thread_touches_no_signals(loop: asyncio.AbstractEventLoop):
     stop = Interrupts(shell(loop))
     thread = threading.Thread(target=stop.before_cell)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
-from beampy.errors import CallTimeout, EncodeError, NodeDown, RemoteTraceback
+from beampy.errors import CallTimeout, EncodeError, NodeDown, PoolTimeout, RemoteTraceback
 from beampy.notebook.on_errors import explained, trimmed
 from beampy.otp.rpc_call import Called
 
@@ -108,6 +110,13 @@ def test_errors_of_the_call_speak_of_the_cell():
     called = Called("beampy.notebook.evaluator.evaluate", "b@localhost")
     assert "this cell on b@localhost did not answer" in str(told(CallTimeout(called, 2.0)))
     assert "this cell on b@localhost" in str(told(NodeDown(called)))
+    late = pickle.loads(pickle.dumps(told(PoolTimeout("beampy.notebook.evaluator.evaluate", 2.0, "running", "on r1"))))
+    assert str(late) == (
+        "the call of 'this cell' did not end within 2 s: it was running (on r1); "
+        "%%on … -t SECONDS gives it another deadline"
+    )
+    own = PoolTimeout("os.getpid", 2.0, "queued")
+    assert "pool.options(timeout=…) gives it another deadline" in str(told(own))
     other = NodeDown(Called("os.getpid", "b@localhost"))
     assert "os.getpid" in str(told(other))
     assert told(error := ValueError("x")) is error

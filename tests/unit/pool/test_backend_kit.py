@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -51,8 +52,10 @@ class CallsItSomethingElse(LocalBackend):
 
 @fails("a_machine_dials_home_with_its_spec")
 class LosesTheSpec(LocalBackend):
+    boots = 3.0  # its machine never calls home: that is how long the check takes
+
     async def boot(self, order: Order) -> Machine:
-        return await super().boot(order._replace(spec=order.spec[:-8]))
+        return await super().boot(order._replace(spec=order.spec[:-8], timeout=30.0))
 
 
 @fails("the_environment_reaches_the_machine")
@@ -85,15 +88,31 @@ class GivesOneIdToAll(LocalBackend):
 @fails("a_cancelled_boot_leaves_none_behind", 1)
 @fails("a_cancelled_boot_leaves_none_behind", 2)
 class BootsOn(LocalBackend):
+    """What it has booted on calls home before any other machine does: on a busy one it might be late."""
+
+    home: Any
+    cancelled = ""
+
     async def boot(self, order: Order) -> Machine:
-        return await asyncio.shield(super().boot(order))
+        if self.cancelled:
+            await self.home.hello(self.cancelled, BackendConformance.boots)
+        try:
+            return await asyncio.shield(super().boot(order))
+        except asyncio.CancelledError:
+            self.cancelled = order.name
+            raise
 
 
 @fails("a_boot_without_time_leaves_none_behind")
 class HasAllTheTime(LocalBackend):
+    """As with BootsOn the machine is there before others."""
+
+    home: Any
+
     async def boot(self, order: Order) -> Machine:
         machine = await super().boot(order._replace(timeout=30.0))
         if order.timeout < 1e-3:
+            await self.home.hello(order.name, BackendConformance.boots)
             raise TimeoutError
         return machine
 
@@ -101,7 +120,7 @@ class HasAllTheTime(LocalBackend):
 @fails("a_bad_order_is_refused", {"timeout": -1.0})
 class TakesAnyOrder(LocalBackend):
     async def boot(self, order: Order) -> Machine:
-        return await super().boot(order._replace(timeout=abs(order.timeout) or 30.0))
+        return await super().boot(order._replace(timeout=30.0))
 
 
 @fails("a_machine_that_ends_at_once")
@@ -122,8 +141,18 @@ class NeverTerminates(LocalBackend):
 
 @fails("terminate_ends_it")
 class TerminatesLater(LocalBackend):
+    """Not before it is asked how the machine is."""
+
+    left: Machine | None = None
+
     async def terminate(self, machine: Machine) -> None:
-        asyncio.get_running_loop().call_later(0.3, os.kill, machine.detail["os_pid"], signal.SIGKILL)
+        self.left = machine
+
+    async def describe(self, machine: Machine) -> Description:
+        if self.left is not None:
+            os.kill(self.left.detail["os_pid"], signal.SIGKILL)
+            self.left = None
+        return await super().describe(machine)
 
 
 @fails("terminate_ends_it")
@@ -249,12 +278,18 @@ async def test_a_fault_fails_its_check(fault: type[Any], test: str, arguments: t
     made: list[Any] = []
 
     class Kit(BackendConformance):
-        boots = 3.0
+        boots = getattr(fault, "boots", BackendConformance.boots)
         ends = 1.0
 
         def make(self) -> Any:
             made.append(fault())
             return made[-1]
+
+        @contextlib.asynccontextmanager
+        async def running(self) -> Any:
+            async with super().running() as (backend, home):
+                backend.home = home  # type: ignore[attr-defined]
+                yield backend, home
 
     try:
         with pytest.raises((AssertionError, ProcessLookupError, KeyError, NodeDown, pytest.fail.Exception)):

@@ -27,6 +27,7 @@ from beampy.pool.viewing import Viewer
 from beampy.testing import harness
 from beampy.testing.pool_backend import LoopBackend
 from tests.unit.core.test_group_leader import until
+from tests.unit.pool.ground import forever
 
 in_threads = pytest.mark.loops("asyncio", "uvloop")
 
@@ -43,8 +44,9 @@ FULL = View(
     ],
     waiting=40,
     running=4,
-    finished=1234,
+    finished=1236,
     failed=4,
+    cancelled=2,
     rate=17.25,
     bars=[BarView("epochs", 30, 60, 2.0, "demo-1@h", 7), BarView("rows", 12345, None, 100.0)],
     curves=[CurveView("loss", [(step, 1 / (step + 1)) for step in range(100)], "demo-1@h", 7)],
@@ -66,7 +68,8 @@ def drawn(view: View, width: int = 120, height: int = 40, encoding: str = "utf-8
 def test_a_picture_has_all_of_a_pool():
     lines = drawn(FULL)
     assert lines[0] == (
-        "demo · 2 of 10 runners · 1 booting · 4 running · 40 waiting · 1 230 done · 4 failed · 17.2/s · 1:15"
+        "demo · 2 of 10 runners · 1 booting · 4 running · 40 waiting · 1 230 done · 4 failed · 2 cancelled"
+        " · 17.2/s · 1:15"
     )
     assert [line.split()[:2] for line in lines[1:6]] == [
         ["demo-1", "up"],
@@ -240,6 +243,12 @@ async def test_a_look_at_a_pool_at_work():
                 await pool.call(divide, 0)
             view = viewer.view()
             assert (view.running, view.finished, view.failed, view.bars, view.ended) == (0, 2, 1, [], False)
+            left = pool.call(forever)
+            await until(lambda: left.state == "running")
+            left.cancel()
+            await until(lambda: viewer.view().finished == 3)
+            view = viewer.view()
+            assert (view.failed, view.cancelled, view.runners[0].failed) == (1, 1, 1)
         assert viewer.view().ended
 
     SEEN.clear()
@@ -279,7 +288,7 @@ def viewing(view: Any = lambda: FULL, events: Events | None = None, **options: A
 @in_threads
 async def test_a_pool_is_drawn_while_it_works_and_once_at_the_end(monkeypatch):
     terminal = a_terminal(monkeypatch)
-    views = (replace(FULL, finished=min(n, 3), failed=0) for n in range(10_000))  # not every one is drawn
+    views = (replace(FULL, finished=min(n, 3), failed=0, cancelled=0) for n in range(10_000))  # not every one is drawn
     with viewing(lambda: next(views)):
         await until(lambda: " 3 done" in terminal.getvalue())
     last = terminal.getvalue()
@@ -451,7 +460,7 @@ async def test_without_a_terminal_it_is_a_line_now_and_then(monkeypatch, capsys)
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
     finished = 1
-    with viewing(lambda: replace(FULL, finished=finished, failed=0)):
+    with viewing(lambda: replace(FULL, finished=finished, failed=0, cancelled=0)):
         await until(lambda: stderr.getvalue())
         finished = 2
         await until(lambda: stderr.getvalue().count("\n") == 2)
