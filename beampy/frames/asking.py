@@ -20,6 +20,7 @@ from beampy.core.current import current
 from beampy.errors import EncodeError, FrameTooLarge
 from beampy.frames import evaluate
 from beampy.frames.due import Due
+from beampy.frames.functions import packed
 from beampy.frames.placing import Operand, place
 from beampy.frames.tree import Object, Step, Tree, changed, shown, with_arguments
 from beampy.handle import Handle, Pending
@@ -163,13 +164,17 @@ async def _asked(
     node: LocalNode, query: Query, tree: Tree, refs: list[RemoteRef[Any]], target: str, expected: str
 ) -> Any:
     """The answer of the target, which has the first of the objects if it has any."""
-    root, steps = tree.plain()
     try:
+        root, steps = with_arguments(tree, _packed).plain()
         if refs and refs[0].node == target:
             return await using.use(refs[0], query.what, evaluate.evaluate, (refs[1:], root, steps, expected), {})
         return await VerbCaller(query.what)(target, evaluate.evaluate_call, root, steps, refs, expected)
     except EncodeError as error:
         raise _cannot_travel(error, query.what, target) from error
+
+
+def _packed(value: Any) -> Any:
+    return with_arguments(value, _packed) if value.__class__ is Tree else packed(value)
 
 
 async def _made(node: LocalNode, query: Query, expected: str) -> Made:

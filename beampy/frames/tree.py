@@ -25,6 +25,16 @@ class Object(NamedTuple):
     number: int
 
 
+class Packed:
+    """An argument that is not what it will be there."""
+
+    __slots__ = ()
+
+    def unpacked(self) -> Any:
+        """What it is, on the node that carries out the tree."""
+        raise NotImplementedError
+
+
 class Call(NamedTuple):
     """A function of polars, by its name: `polars.scan_csv(…)`."""
 
@@ -110,7 +120,7 @@ def evaluated(root: Any, steps: Any, objects: list[Any], function: Callable[[str
             return objects[value.number]
         if value.__class__ is Tree:
             return evaluated(value.root, value.steps, objects, function)
-        return value
+        return value.unpacked() if isinstance(value, Packed) else value
 
     if root.__class__ is int:
         made = objects[root]
