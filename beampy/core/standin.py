@@ -1,8 +1,8 @@
 """Stand-ins: arguments that are replaced by what they stand for before a function is called.
 
 Rule: only an argument itself is replaced, positional or by keyword; one inside a list, a dict or a message stays what
-it is. One that does not exist yet is waited for by the call that has it as an argument. Place: remote calls look for them (otp/rpc_server.py, the pool); what they stand for, and where that is, layers
-above know.
+it is. One that does not exist yet is waited for by the call that has it as an argument. Place: remote calls look for
+them (otp/rpc_server.py, the pool); what they stand for, and where that is, layers above know.
 """
 
 from __future__ import annotations

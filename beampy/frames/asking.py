@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beampy import api
 from beampy.core.current import current
-from beampy.errors import EncodeError, FrameTooLarge
+from beampy.errors import BeampyError, EncodeError, FrameTooLarge
 from beampy.frames import evaluate
 from beampy.frames.due import Due
 from beampy.frames.functions import packed
@@ -171,6 +171,12 @@ async def _asked(
         return await VerbCaller(query.what)(target, evaluate.evaluate_call, root, steps, refs, expected)
     except EncodeError as error:
         raise _cannot_travel(error, query.what, target) from error
+    except BeampyError:
+        raise  # it says itself what it is about
+    except Exception as error:
+        about = ", ".join(f"{ref.shown()}" for ref in refs) or target
+        error.add_note(f"in {query.what} of {about}")
+        raise
 
 
 def _packed(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Due: a frame that is being made, or has been. What remote frames have instead of a reference.
 
 Rule: the work begins when the handle is made. Whoever uses it waits for it; its failure is theirs, and is logged where
-nobody has looked. It is cancelled when nobody has the handle any more, and not when one of those who wait for it leaves.
+nobody has looked. It is cancelled when nobody has the handle any more, and not when one of those who wait leaves.
 
 Place: a Handle (handle.py) of what evaluate.py says, on any thread and loop. It does not know what is being made.
 """

@@ -1,8 +1,8 @@
 """What runs on the node that has the data: each function here is called from others, by asking.py.
 
-Rule: the work is polars', in a thread. What comes out and is a frame, a series or a plan stays here, and what is sent is
-a reference to it with its shape; so it is for those in a list, a tuple or a dict. All else is sent itself. Operands that
-are elsewhere come from there directly. A shared frame is never changed: who changes one in place has a copy.
+Rule: the work is polars', in a thread. What comes out and is a frame, a series or a plan stays here, and a reference to
+it with its shape is sent; so it is for those in a list, a tuple or a dict. All else is sent itself. Operands of other
+nodes come from there directly. A shared frame is never changed: who changes one in place has a copy.
 
 Place: over refs/, whose `held` it takes: a list with the one reference, which so stays a reference.
 """
@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from beampy import api
 from beampy.core.current import current
 from beampy.errors import NotAFrame
 from beampy.frames.tree import evaluated, shown
-from beampy.otp.rpc_function import shown as shown_function
 from beampy.otp.rpc_thread import in_thread
-from beampy.refs.ref import RemoteRef
 from beampy.refs.service import refs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from beampy.refs.ref import RemoteRef
 
 # Methods that look at no row, however large the frame is: a thread for them would take longer than they do.
 CHEAP = frozenset({"clone", "get_column", "get_columns", "head", "limit", "slice", "tail"})
@@ -73,15 +72,14 @@ async def made_by(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
 
 def framed(fn: Any, /, *args: Any, **kwargs: Any) -> pl.DataFrame:
     """What `pool.frame` calls on a runner: what `fn` gives, as a frame."""
-    api.set_label(shown_function(fn))
     return as_frame(fn(*args, **kwargs), getattr(fn, "__qualname__", str(fn)))
 
 
 async def framed_async(fn: Any, /, *args: Any, **kwargs: Any) -> pl.DataFrame:
     """The same with an async function."""
-    api.set_label(shown_function(fn))
     value = await fn(*args, **kwargs)
-    return await in_thread(as_frame, (value, getattr(fn, "__qualname__", str(fn))), {})
+    frame: pl.DataFrame = await in_thread(as_frame, (value, getattr(fn, "__qualname__", str(fn))), {})
+    return frame
 
 
 async def facts(held: list[RemoteRef[Any]]) -> tuple[str, tuple[int, ...] | None]:

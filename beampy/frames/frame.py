@@ -20,7 +20,6 @@ from beampy.frames.evaluate import Made
 from beampy.frames.surface import Gives
 from beampy.frames.taking import taken
 from beampy.frames.tree import Step
-from beampy.handle import Handle
 from beampy.pool.rebuilding import newest
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from beampy.core.node import LocalNode
+    from beampy.handle import Handle
     from beampy.refs.ref import RemoteRef
 
 

@@ -22,7 +22,8 @@ def frame(calls: Any, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
     if not callable(fn) or streams(kind_of("pool.frame", fn)):
         raise BadFunction("pool.frame", f"{fn!r}", "a function that returns a frame")
     made = evaluate.framed_async if asyncio.iscoroutinefunction(fn) else evaluate.framed
-    return of_call(calls.keep(made, fn, *args, **kwargs), f"pool.frame({shown(fn)})")
+    named = calls.options(name=shown(fn))
+    return of_call(named.keep(made, fn, *args, **kwargs), f"pool.frame({shown(fn)})")
 
 
 def frames(calls: Any, fn: Callable[..., Any], iterables: tuple[Any, ...]) -> PartitionedFrame:

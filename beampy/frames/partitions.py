@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from beampy.errors import NotAFrame, OwnerLost, PartitionFailed
 from beampy.frames import evaluate
-from beampy.frames.asking import Query, Remote, Scan, local_node
+from beampy.frames.asking import Query, Remote, Scan
 from beampy.frames.dealing import dealt, least
 from beampy.frames.due import Due
 from beampy.frames.evaluate import Made
@@ -188,12 +188,13 @@ def of_items(calls: Any, fn: Callable[..., Any], iterables: tuple[Iterable[Any],
     items = list(zip(*iterables, strict=False))
     if not items:
         raise ValueError("pool.frames: there is no item, and so no column is known; a frame has one partition at least")
-    node = local_node("frames")
     if "timeout" not in calls._said:
         calls = calls.options(timeout=None)  # as of `map`: a part may wait for its turn as long as the others take
+    calls = calls.options(name=shown(fn))
     kept = calls._of("keep")
     gate = asyncio.Semaphore(calls._width() * AHEAD)
     manager = calls._at_work()
+    node: LocalNode = manager.node
     wanted = min(len(items), manager.plan.limits.min)
     made = evaluate.framed_async if asyncio.iscoroutinefunction(fn) else evaluate.framed
 
@@ -258,8 +259,8 @@ class FramePart(Part):
 def concat(frames: Iterable[Any]) -> PartitionedFrame:
     """One frame of several: remote frames and plans that exist become its partitions, in their order, where they are.
 
-    RemoteDataFrames and RemoteLazyFrames; partitioned frames among them give all their partitions, if these are known.
-    They need to have the same columns; PartitionsDiffer says which have not, before anything is computed.
+    RemoteDataFrames and RemoteLazyFrames. They need to have the same columns; PartitionsDiffer says which have not,
+    before anything is computed.
 
     >>> year = bp.frames.concat([january, february])
     """

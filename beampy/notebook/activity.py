@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from beampy.notebook.card import BARS, GROUPS, ROWS, Bar, Card, Group, Line, Row, by_state
-from beampy.otp.rpc_function import shown
 from beampy.pool.live_view import Rate
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Heard(Protocol):
     progress: Any
 
     @property
-    def function(self) -> Any: ...
+    def name(self) -> str: ...
 
     def outcome(self) -> str: ...
 
@@ -134,7 +133,7 @@ class Activity:
         if call.number not in self.calls:
             if what not in ("queued", "started"):  # its last words; or it was refused, and a map tries it again
                 return
-            group = self._group(shown(call.function))
+            group = self._group(call.name)
             group.calls += 1
             group.waiting += 1
             self.calls[call.number] = _Call(group, "", None, call)

@@ -147,7 +147,7 @@ class PoolCall(RemoteCall):
         left = None
         if options.timeout is not None:
             left = max(0.0, self.made + options.timeout - self.manager.clock())
-        settings = (left, self._carried, None)
+        settings = (left, self._carried, self.options.name)
         args = (self.job, self._fn, self._args, self._kwargs, settings)
         to = self.ref if options.capture else None
         streams = self._items is not None
@@ -170,7 +170,7 @@ class PoolCall(RemoteCall):
             self._process.node.loop.call_later(PEER_BUSY, self._write)
         except Exception as error:
             if isinstance(error, EncodeError):
-                error = in_callers_words(error, shown(self._fn))
+                error = in_callers_words(error, self.name)
             self._process.node.loop.call_soon(self._fail_once, error)  # the next call may fail as well, and so on
         else:
             self._sent = True
@@ -214,7 +214,7 @@ class PoolCall(RemoteCall):
             if self.place is not None:
                 self.manager.place_down(self.place, reason)
         elif reason == "timeout" and self.options.timeout is not None:  # the runner keeps the deadline, too
-            self._fail(PoolTimeout(shown(self._fn), self.options.timeout, *self.manager.where(self)))
+            self._fail(PoolTimeout(self.name, self.options.timeout, *self.manager.where(self)))
         elif reason == SHUTDOWN:  # its runner ends, perhaps: then the manager is about to hear of that
             self._sent = False
             self.manager.post(functools.partial(self._was_shut, self.job))
@@ -276,7 +276,7 @@ class PoolCall(RemoteCall):
             self._waiter.go_on()
         seconds = self.options.timeout or 0.0
         state, detail = self.manager.where(self)
-        self._fail(PoolTimeout(shown(self._fn), seconds, state, detail))
+        self._fail(PoolTimeout(self.name, seconds, state, detail))
 
     def reject(self, error: BaseException) -> None:
         """The pool does not run it."""
@@ -350,9 +350,14 @@ class PoolCall(RemoteCall):
         return self._fn
 
     @property
+    def name(self) -> str:
+        """What is called, for people."""
+        return self.options.name or shown(self._fn)
+
+    @property
     def called(self) -> Called:
         """What was called, for errors."""
-        return Called(shown(self._fn), self.runner or "no runner yet")
+        return Called(self.name, self.runner or "no runner yet")
 
     @property
     def state(self) -> str:
@@ -371,7 +376,7 @@ class PoolCall(RemoteCall):
 
     def __repr__(self) -> str:
         where = f" on {self.runner}" if self.runner else ""
-        return f"<PoolCall {self.number} of {shown(self._fn)}{where} {self.state}>"
+        return f"<PoolCall {self.number} of {self.name}{where} {self.state}>"
 
 
 PARTS = {

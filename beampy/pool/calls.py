@@ -70,7 +70,8 @@ class Calls(FramesDoor):
         capture: whether what it prints and logs appears here (True), or in its machine's log.
         window: how many items a stream may be ahead of its reader (16).
         keep: the value stays on its runner, and what comes is a reference to it (False). rebuild: when that runner is
-        lost, who uses the reference here has the call run again (False): see beampy.pool.rebuilding.
+        lost, who uses the reference here has the call run again (False): see beampy.pool.rebuilding. name: what
+        people see of it in errors and lists; the function's.
 
         >>> await pool.options(timeout=5, retries=2).call(fetch, url)
         """

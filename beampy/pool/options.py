@@ -107,6 +107,7 @@ class CallOptions:
     `capture`: its output appears here.
     `keep`: its value stays on the runner, and the caller gets a reference. `rebuild`: when that runner is lost, the
     call is run again for who uses the reference.
+    `name`: what people see of it, in errors, cards and lists; None: the function's.
     """
 
     timeout: float | None = TIMEOUT
@@ -119,6 +120,7 @@ class CallOptions:
     window: int = 16
     keep: bool = False
     rebuild: bool = False
+    name: str | None = None
 
     def __post_init__(self) -> None:
         _seconds("timeout", self.timeout)

@@ -379,7 +379,8 @@ async def test_functions_in_expressions_travel():
 async def test_schemas_that_do_not_fit_are_polars_own_error_with_the_node():
     with pytest.raises(pl.exceptions.PolarsError) as caught:
         await there("b").vstack(there("c").select("a"))
-    assert any(at("b") in note for note in caught.value.__notes__)
+    notes = "\n".join(caught.value.__notes__)
+    assert f"in vstack of polars.DataFrame, 27 B, on {at('b')}, polars.DataFrame, 24 B, on {at('c')}" in notes
 
 
 @between

@@ -26,7 +26,7 @@ class Call:
         self.number = number
         self.label: str | None = None
         self.progress: CallProgress | None = None
-        self.function = function
+        self.name = f"{function.__module__}.{function.__qualname__}" if callable(function) else function
         self.end = "ok"
 
     def outcome(self) -> str:
