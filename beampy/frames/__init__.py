@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from beampy.frames.dataframe import RemoteDataFrame as RemoteDataFrame
     from beampy.frames.grouped import RemoteGroupBy as RemoteGroupBy
     from beampy.frames.grouped import RemoteLazyGroupBy as RemoteLazyGroupBy
+    from beampy.frames.grouped import RemoteWindowGroupBy as RemoteWindowGroupBy
     from beampy.frames.lazyframe import RemoteLazyFrame as RemoteLazyFrame
     from beampy.frames.moving import from_local as from_local
     from beampy.frames.partitioned import PartitionedFrame as PartitionedFrame
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "beampy.frames.dataframe": "RemoteDataFrame",
-    "beampy.frames.grouped": "RemoteGroupBy RemoteLazyGroupBy",
+    "beampy.frames.grouped": "RemoteGroupBy RemoteLazyGroupBy RemoteWindowGroupBy",
     "beampy.frames.lazyframe": "RemoteLazyFrame",
     "beampy.frames.moving": "from_local",
     "beampy.frames.scanning": "Over over",

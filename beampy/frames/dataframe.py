@@ -17,7 +17,7 @@ from beampy.frames import asking
 from beampy.frames.asking import Query
 from beampy.frames.delegation import delegate
 from beampy.frames.frame import KINDS, MAKERS, RemoteFrame
-from beampy.frames.grouped import RemoteGroupBy
+from beampy.frames.grouped import RemoteGroupBy  # noqa: F401 - it says how handles of groups are made
 from beampy.frames.lazyframe import RemoteLazyFrame
 from beampy.frames.methods import DataFrameMethods
 from beampy.frames.paging import PAGE, Rows, Slices, Table
@@ -187,10 +187,5 @@ def _made(node: LocalNode, query: Query) -> RemoteDataFrame:
     return RemoteDataFrame(asking.begin(node, query, "DataFrame"))
 
 
-def _groups(node: LocalNode, query: Query) -> RemoteGroupBy:
-    return RemoteGroupBy(node, query)
-
-
 KINDS["DataFrame"] = RemoteDataFrame
 MAKERS[Gives.FRAME] = _made
-MAKERS[Gives.GROUPS] = _groups

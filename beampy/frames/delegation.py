@@ -26,6 +26,7 @@ SHOWN = {
     Gives.LAZY: "RemoteLazyFrame",
     Gives.SERIES: "RemoteSeries",
     Gives.GROUPS: "RemoteGroupBy",
+    Gives.WINDOWS: "RemoteWindowGroupBy",
     Gives.LAZY_GROUPS: "RemoteLazyGroupBy",
 }
 NAMES = {
@@ -40,6 +41,7 @@ WHERE = {
     Gives.SERIES: "Runs on the node that has the data: a RemoteSeries at once, which stays there.",
     Gives.LAZY: "Is written down: nothing is sent until the plan is computed or collected.",
     Gives.GROUPS: "Runs on the node that has the data, with what is done with the groups, in one message.",
+    Gives.WINDOWS: "Runs on the node that has the data, with what is done with the groups, in one message.",
     Gives.LAZY_GROUPS: "Is written down: nothing is sent until the plan is computed or collected.",
     Gives.VALUE: "Runs on the node that has the data; the value comes here: `await` the Handle, or `.result()`.",
 }

@@ -12,6 +12,9 @@ from __future__ import annotations
 import asyncio
 import glob
 import os
+import sys
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 
 # Methods that look at no row, however large the frame is: a thread for them would take longer than they do.
 CHEAP = frozenset({"clone", "get_column", "get_columns", "head", "limit", "slice", "tail"})
+
+# Bytes of a frame for which pyarrow is imported: 60 ms, once, in the thread that has made it. Less takes polars 1.5 ms
+# to write and read, and a node that makes small frames only never pays for the import.
+LARGE = 1024 * 1024
+SIZED = frozenset({pl.DataFrame, pl.Series})
 
 KINDS: dict[type, str] = {pl.DataFrame: "DataFrame", pl.LazyFrame: "LazyFrame", pl.Series: "Series"}
 
@@ -53,13 +61,13 @@ async def evaluate(
         objects += await _brought(others)
     elif root == 0 and len(steps) == 1 and (steps[0][1] is None or steps[0][0] in CHEAP):
         return _sent(_carried_out(root, steps, objects, expected), steps[0][0], expected)
-    value = await in_thread(_carried_out, (root, steps, objects, expected), {})
+    value = await in_thread(_carried_out_here, (root, steps, objects, expected), {})
     return _sent(value, _label(root, steps), expected)
 
 
 async def evaluate_call(root: Any, steps: Any, others: list[RemoteRef[Any]], expected: str) -> Any:
     """The same of a function of polars, such as a scan, with no object that is here."""
-    value = await in_thread(_carried_out, (root, steps, await _brought(others), expected), {})
+    value = await in_thread(_carried_out_here, (root, steps, await _brought(others), expected), {})
     return _sent(value, _label(root, steps), expected)
 
 
@@ -114,6 +122,19 @@ def _carried_out(root: Any, steps: Any, objects: list[Any], expected: str) -> An
     return value
 
 
+def _carried_out_here(root: Any, steps: Any, objects: list[Any], expected: str) -> Any:
+    """The same, in a thread."""
+    return _ready_to_travel(_carried_out(root, steps, objects, expected))
+
+
+def _ready_to_travel(value: Any) -> Any:
+    """The value; of one that is large, what it takes to send its memory is imported. In a thread, never on the loop."""
+    if "pyarrow" not in sys.modules and type(value) in SIZED and value.estimated_size() >= LARGE:
+        with suppress(ImportError):  # it goes the way that polars has
+            import_module("pyarrow")
+    return value
+
+
 def _function(name: str) -> Any:
     """A function of polars. AttributeError: the polars of this node has none of that name."""
     return getattr(pl, name)
@@ -147,7 +168,12 @@ def _label(root: Any, steps: Any) -> str:
 
 
 def as_frame(value: Any, name: str) -> pl.DataFrame:
-    """What a function gave, as a frame: of polars, pandas, pyarrow. A plan is carried out. NotAFrame."""
+    """What a function gave, as a frame: of polars, pandas, pyarrow. A plan is carried out. In a thread. NotAFrame."""
+    frame: pl.DataFrame = _ready_to_travel(_as_frame(value, name))
+    return frame
+
+
+def _as_frame(value: Any, name: str) -> pl.DataFrame:
     if isinstance(value, pl.DataFrame):
         return value
     if isinstance(value, pl.LazyFrame):

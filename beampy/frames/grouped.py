@@ -1,4 +1,4 @@
-"""RemoteGroupBy and RemoteLazyGroupBy: what `group_by`, `group_by_dynamic` and `rolling` of remote frames give.
+"""RemoteGroupBy, RemoteWindowGroupBy and RemoteLazyGroupBy: what `group_by`, `group_by_dynamic` and `rolling` give.
 
 Rule: nothing is asked until something is done with the groups; then both are one message. All public names of polars'
 GroupBy are there. Groups are not iterated over from afar: `await df.partition_by(…)` leaves the parts there.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from beampy.frames.asking import Query
 from beampy.frames.delegation import delegate
 from beampy.frames.frame import MAKERS, answer
-from beampy.frames.methods import GroupByMethods, LazyGroupByMethods
+from beampy.frames.methods import GroupByMethods, LazyGroupByMethods, WindowGroupByMethods
 from beampy.frames.surface import Gives
 from beampy.frames.taking import taken
 
@@ -32,7 +32,7 @@ class Groups:
 
     def _ask(self, gives: Gives, step: Step) -> Any:
         query = Query(self._query.root, (*self._query.steps, *taken((step,))))
-        if gives in (Gives.GROUPS, Gives.LAZY_GROUPS):
+        if gives in (Gives.GROUPS, Gives.WINDOWS, Gives.LAZY_GROUPS):
             return type(self)(self._node, query)
         return answer(self._node, query, gives)
 
@@ -57,6 +57,13 @@ class RemoteGroupBy(Groups, GroupByMethods):
     _kind = "GroupBy"
 
 
+class RemoteWindowGroupBy(Groups, WindowGroupByMethods):
+    """The groups of a remote frame by windows, as `group_by_dynamic` and `rolling` of polars' DataFrame give them."""
+
+    __slots__ = ()
+    _kind = "RollingGroupBy"
+
+
 class RemoteLazyGroupBy(Groups, LazyGroupByMethods):
     """The groups of a remote plan, as `polars.LazyFrame.group_by` gives them."""
 
@@ -66,10 +73,21 @@ class RemoteLazyGroupBy(Groups, LazyGroupByMethods):
 
 delegate(RemoteLazyGroupBy, "LazyGroupBy")
 delegate(RemoteGroupBy, "GroupBy")
+delegate(RemoteWindowGroupBy, "RollingGroupBy")
+
+
+def _groups(node: LocalNode, query: Query) -> RemoteGroupBy:
+    return RemoteGroupBy(node, query)
+
+
+def _windows(node: LocalNode, query: Query) -> RemoteWindowGroupBy:
+    return RemoteWindowGroupBy(node, query)
 
 
 def _lazy_groups(node: LocalNode, query: Query) -> RemoteLazyGroupBy:
     return RemoteLazyGroupBy(node, query)
 
 
+MAKERS[Gives.GROUPS] = _groups
+MAKERS[Gives.WINDOWS] = _windows
 MAKERS[Gives.LAZY_GROUPS] = _lazy_groups

@@ -168,8 +168,8 @@ class RemoteLazyFrame(Remote, LazyFrameMethods):
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("a plan is not compared with anything, as polars' LazyFrame is not: compare what it gives")
 
-    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__  # type: ignore[assignment]
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__
+    __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
         raise TypeError("truth: a plan has none; ask there: (await lf.compute()).is_empty()")

@@ -35,6 +35,12 @@ class GroupByMethods:
     __slots__ = ()
 
 
+class WindowGroupByMethods:
+    """`DynamicGroupBy`'s and `RollingGroupBy`'s of `polars.dataframe.group_by`, of a RemoteWindowGroupBy."""
+
+    __slots__ = ()
+
+
 class LazyGroupByMethods:
     """`polars.lazyframe.group_by.LazyGroupBy`'s, of a RemoteLazyGroupBy."""
 

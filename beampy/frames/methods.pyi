@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as _pyarrow_dataset
 from beampy.frames.dataframe import RemoteDataFrame
-from beampy.frames.grouped import RemoteGroupBy, RemoteLazyGroupBy
+from beampy.frames.grouped import RemoteGroupBy, RemoteLazyGroupBy, RemoteWindowGroupBy
 from beampy.frames.lazyframe import RemoteLazyFrame
 from beampy.frames.series import RemoteSeries
 from beampy.handle import Handle
@@ -251,7 +251,7 @@ class DataFrameMethods:
         label: Label = "left",
         group_by: IntoExpr | RemoteSeries | Iterable[IntoExpr | RemoteSeries] | None = None,
         start_by: StartBy = "window",
-    ) -> RemoteGroupBy:
+    ) -> RemoteWindowGroupBy:
         """Group based on a time value (or index value of type Int32, Int64)."""
     def hash_rows(self, seed: int = 0) -> RemoteSeries:
         """Hash and combine the rows in this DataFrame."""
@@ -451,7 +451,7 @@ class DataFrameMethods:
         offset: str | timedelta | None = None,
         closed: ClosedInterval = "right",
         group_by: IntoExpr | RemoteSeries | Iterable[IntoExpr | RemoteSeries] | None = None,
-    ) -> RemoteGroupBy:
+    ) -> RemoteWindowGroupBy:
         """Create rolling groups based on a temporal or integer column."""
     @overload
     def row(
@@ -2499,6 +2499,22 @@ class GroupByMethods:
         """Reduce the groups to the sum."""
     def tail(self, n: int = 5) -> RemoteDataFrame:
         """Get the last `n` rows of each group."""
+
+class WindowGroupByMethods:
+    """`polars.dataframe.group_by.RollingGroupBy`'s, from afar."""
+
+    def agg(
+        self, *aggs: IntoExpr | RemoteSeries | Iterable[IntoExpr | RemoteSeries], **named_aggs: IntoExpr | RemoteSeries
+    ) -> RemoteDataFrame:
+        """Compute aggregations for each group of a group by operation."""
+    def having(
+        self, *predicates: IntoExpr | RemoteSeries | Iterable[IntoExpr | RemoteSeries]
+    ) -> RemoteWindowGroupBy:
+        """Filter groups with a list of predicates after aggregation."""
+    def map_groups(
+        self, function: Callable[[pl.DataFrame], pl.DataFrame], schema: SchemaDict | None
+    ) -> RemoteDataFrame:
+        """Apply a custom/user-defined function (UDF) over the groups as a new DataFrame."""
 
 class LazyGroupByMethods:
     """`polars.lazyframe.group_by.LazyGroupBy`'s, of a RemoteLazyGroupBy."""

@@ -33,7 +33,7 @@ def moved(due: Due, node: str) -> Due:
         made = await due.here()
         if made.ref.node == node:
             return made
-        return Made(await put(made.ref, node), made.kind, made.shape)
+        return Made(await put(made.ref, node, label="to_node"), made.kind, made.shape)
 
     return Due(due.node, f"to_node({node!r})", node).begin(work)
 
@@ -62,7 +62,7 @@ def from_local(frame: pl.DataFrame | pl.LazyFrame | pl.Series, node: str | None 
     shape = None if isinstance(frame, pl.LazyFrame) else frame.shape
 
     async def work() -> Made:
-        return Made(await put(frame, None if target == here.name else target), kind, shape)
+        return Made(await put(frame, None if target == here.name else target, label="from_local"), kind, shape)
 
     return HANDLES[kind](Due(here, f"from_local of the {kind}", target).begin(work))
 

@@ -29,6 +29,7 @@ class Gives(Enum):
     LAZY = "RemoteLazyFrame"
     SERIES = "RemoteSeries"
     GROUPS = "RemoteGroupBy"
+    WINDOWS = "RemoteWindowGroupBy"
     LAZY_GROUPS = "RemoteLazyGroupBy"
     VALUE = "Handle"
     NAMESPACE = "RemoteNamespace"
@@ -126,8 +127,8 @@ BY_ANNOTATION = {
     "LazyFrame": Gives.LAZY,
     "Series": Gives.SERIES,
     "GroupBy": Gives.GROUPS,
-    "DynamicGroupBy": Gives.GROUPS,
-    "RollingGroupBy": Gives.GROUPS,
+    "DynamicGroupBy": Gives.WINDOWS,
+    "RollingGroupBy": Gives.WINDOWS,
     "LazyGroupBy": Gives.LAZY_GROUPS,
 }
 

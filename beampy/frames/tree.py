@@ -101,11 +101,22 @@ def shown(steps: Sequence[Any], call: Any = None) -> str:
     >>> shown((Step("str", None, {}), Step("to_uppercase", (), {})))
     'str.to_uppercase'
     """
-    names = [step[0] for step in steps]
+    names = [_for_people(step[0]) for step in steps]
     if not names:
         return "the frame" if call is None else str(call[0])
-    text = ".".join(names[-SHOWN:])
+    text = ".".join(names[-SHOWN:]).replace(".[", "[")
     return f"….{text}" if len(names) > SHOWN else text
+
+
+def _for_people(name: str) -> str:
+    """Of syntax what it is, and not how Python calls it.
+
+    >>> _for_people("__getitem__"), _for_people("__radd__"), _for_people("head")
+    ('[]', 'radd', 'head')
+    """
+    if name == "__getitem__":
+        return "[]"
+    return name.strip("_") if name.startswith("__") else name
 
 
 def evaluated(root: Any, steps: Any, objects: list[Any], function: Callable[[str], Callable[..., Any]]) -> Any:

@@ -384,6 +384,8 @@ def is_ours(place: Any) -> bool:
         return False
     if place.kind == "module":
         return place.value is sys.modules.get("beampy")
+    if place.kind == "value" and "__get__" in class_dict(type(place.value)):
+        return False  # a descriptor: what it gives is known by running it, or from its types, which IPython reads
     module = class_dict(type(place.value)).get("__module__")
     return type(module) is str and module.partition(".")[0] == "beampy"
 
