@@ -91,8 +91,11 @@ class NotPartitioned(FrameError, AttributeError):
 
 
 class PartitionFailed(FrameError):
-    """A query failed at one partition, and there is no result. `number` counts from 0, `what` is its file or item, `why`
-    is what was raised there, which is the `__cause__` here as well; `attempts` is how often it was tried."""
+    """A query failed at one partition, and there is no result.
+
+    `number` counts from 0, `what` is its file or item; `why` says what was raised, which is the `__cause__` here as
+    well; `attempts` is how often it was tried.
+    """
 
     def __init__(self, number: int, what: str, node: str, why: str, attempts: int = 1) -> None:
         super().__init__(number, what, node, why, attempts)
@@ -135,8 +138,8 @@ class PartitionsDiffer(FrameError, TypeError):
     def __str__(self) -> str:
         return (
             f"partition {self.number} ({self.what}) on {self.node} has the column {self.column!r} as {self.found}, and "
-            f"partition {self.other} on {self.other_node} as {self.expected}: make them alike (select, cast) before they "
-            "are one frame"
+            f"partition {self.other} on {self.other_node} as {self.expected}: make them alike (select, cast) before "
+            "they are one frame"
         )
 
 

@@ -24,6 +24,7 @@ PARTS: tuple[str, ...] = (
     "ends",
     "status",
     "handles",
+    "frames",
     "cards",
     "on_magic",
     "completion",

@@ -1,0 +1,239 @@
+"""Tables in notebooks: what `df.table()` is in a cell. Pages of a remote frame, each brought when it is looked at.
+
+Rule: a page is text when it gets here, and there is one of it, in the browser and in this process. Whatever takes time
+is asked of the frame's node, and answered from the display thread; so a table works while a cell computes, where the
+browser's messages get here then (busy.py). Questions are numbered, and of each browser page only the newest is
+answered. Without anywidget, and in what is saved, a table is its first page.
+
+The view keeps the frame as long as it stands somewhere: its cell was not run again, its output not cleared, and it is
+one of the last `KEPT`. It then becomes its first page, and lets go.
+
+Place: over frames/paging.py, which brings pages. What is said between it and table.js stands in both.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import weakref
+from collections import OrderedDict
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from beampy.notebook import drawing, widget
+from beampy.notebook.cells import Cell, current_cell
+from beampy.notebook.live_card import in_notebook
+from beampy.notebook.publishing import publisher_of
+
+if TYPE_CHECKING:
+    from beampy.frames.excerpt import Excerpt
+    from beampy.frames.paging import Table
+
+log = logging.getLogger("beampy.notebook")
+
+KEPT = 20  # tables that stand somewhere with buttons: each keeps a frame on some node
+PAGES = 8  # browser pages with the same notebook whose questions are kept apart
+GRACE = 30.0  # seconds until a view that has gone from a page is over: a page that is loaded again is back by then
+
+_open: OrderedDict[str, TableView] = OrderedDict()  # by the id of its comm: the oldest first
+_by_cell: dict[str, list[weakref.ref[TableView]]] = {}  # by the id of a cell in its notebook
+
+
+class TableView:
+    """A table in a cell of a notebook."""
+
+    def __init__(self, table: Table, cell: Cell) -> None:
+        self.table: Table | None = table
+        self.cell = cell
+        self.display_id = uuid4().hex
+        self._asked: OrderedDict[str, tuple[int, Any]] = OrderedDict()  # by browser page: its question, and its Handle
+        self._here = True  # a browser page has said that it shows it
+        sight = table.first()
+        self._static = table.bundle(sight)
+        first = "" if sight.rows is None else json.dumps(told(sight.rows, 0, table.page, sight.headline))
+        self._inner = _kind()(key=uuid4().hex, first=first)
+        self._inner.on_msg(self._take)
+        self.id: str = self._inner.model_id
+
+    def show(self) -> None:
+        """It stands in its cell, on the thread of that."""
+        view = {widget.VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.id}}
+        assert self.table is not None
+        self.table._views.append(self)
+        _open[self.id] = self
+        widget.also.add(self.id)
+        self.cell.display_here(self._static | view, {}, self.display_id)
+        while len(_open) > KEPT:
+            next(iter(_open.values())).close()
+
+    def close(self, *, gone: bool = False) -> None:
+        """It has no buttons any more, and lets the frame go. `gone`: it stands nowhere. Any thread."""
+        table, self.table = self.table, None
+        if table is None:
+            return
+        if self in table._views:
+            table._views.remove(self)
+        _open.pop(self.id, None)
+        widget.also.discard(self.id)
+        for _, handle in self._asked.values():
+            handle.cancel()
+        self._asked.clear()
+        drawing.soon(lambda: self._end(gone))
+
+    def _end(self, gone: bool) -> None:
+        if not gone:
+            self.cell.publisher.display(self.cell.parent, self._static, {}, self.display_id, update=True)
+        layout = self._inner.layout
+        self._inner.close()
+        if layout is not None:
+            layout.close()
+
+    # what the browser says: any thread, at once
+
+    def _take(self, _: Any, said: Any, __: Any) -> None:
+        if not isinstance(said, dict) or self.table is None:
+            return
+        kind, by, number, offset = (said.get(name) for name in ("kind", "by", "number", "offset"))
+        if kind == "here":
+            self._here = True
+        elif kind == "gone":
+            self._here = False
+            self._say({"kind": "who"})
+            drawing.after(GRACE, self._look)
+        elif kind == "ask" and isinstance(by, str) and isinstance(number, int) and isinstance(offset, int):
+            self._here = True
+            self._ask(by, number, max(0, offset))
+
+    def _look(self) -> None:
+        if not self._here:
+            self.close()
+
+    def _ask(self, by: str, number: int, offset: int) -> None:
+        before = self._asked.pop(by, None)
+        if before is not None:
+            if before[0] >= number:
+                self._asked[by] = before
+                return
+            before[1].cancel()
+        table = self.table
+        if table is None:
+            return
+        try:
+            handle: Any = table.rows(offset)
+        except Exception as error:
+            self._failed(by, number, error)
+            return
+        while len(self._asked) >= PAGES:
+            self._asked.popitem(last=False)[1][1].cancel()
+        self._asked[by] = (number, handle)
+        done = getattr(handle, "add_done_callback", None)
+        if done is None:
+            drawing.soon(lambda: self._answer(by, number, offset))
+        else:
+            done(lambda _: drawing.soon(lambda: self._answer(by, number, offset)))
+
+    # on the display thread
+
+    def _answer(self, by: str, number: int, offset: int) -> None:
+        asked = self._asked.get(by)
+        if asked is None or asked[0] != number or asked[1].cancelled():
+            return
+        del self._asked[by]
+        table = self.table
+        if table is None:
+            return
+        error = asked[1].exception(0)
+        if error is not None:
+            self._failed(by, number, error)
+            return
+        try:
+            found: Excerpt = asked[1].result(0)
+            self._say({"kind": "page", "by": by, "number": number, "page": told(found, offset, table.page)})
+        except Exception as wrong:
+            self._failed(by, number, wrong)
+
+    def _failed(self, by: str, number: int, error: BaseException) -> None:
+        from beampy.frames.preview import failure
+
+        self._say({"kind": "failed", "by": by, "number": number, "why": failure(error)})
+
+    def _say(self, what: dict[str, Any]) -> None:
+        inner = self._inner
+        drawing.soon(lambda: self.cell.run(lambda: inner.send(what)))
+
+
+def told(found: Excerpt, offset: int, rows: int, headline: str = "") -> dict[str, Any]:
+    """A page as table.js draws it: cells are text, or None for null.
+
+    >>> told(of_page(pl.DataFrame({"a": [1, None]}), 0, Wanted()), 0, 50)["rows"]
+    [['1'], [None]]
+    """
+    from beampy.frames import excerpt
+
+    height, width = found.shape
+    return {
+        "headline": headline,
+        "offset": offset,
+        "size": rows,
+        "height": height,
+        "width": width,
+        "columns": [{"name": name, "type": kind, "right": right} for name, kind, right in excerpt.headers(found)],
+        "rows": excerpt.cells(found.frame),
+    }
+
+
+# in a shell
+
+
+def show(table: Table, shell: Any) -> None:
+    """Show a table in the cell that runs. NotImplementedError: it has no buttons here, and is its first page."""
+    publisher = publisher_of(shell)
+    cell = current_cell() or Cell(publisher, publisher.parent(), 0)
+    if table.closed or not publisher.live or not in_notebook(cell.parent) or not widget.available():
+        raise NotImplementedError
+    try:
+        view = TableView(table, cell)
+    except Exception as error:
+        log.warning("tables have no buttons here: anywidget cannot be used: %s: %s", type(error).__name__, error)
+        raise NotImplementedError from error
+    _remember(in_notebook(cell.parent), view)
+    view.show()
+
+
+def run_again(parent: dict[str, Any]) -> None:
+    """A cell is about to be run: what it showed before goes from the page."""
+    for known in _by_cell.pop(in_notebook(parent), []):
+        view = known()
+        if view is not None:
+            view.close(gone=True)
+
+
+def close_all() -> None:
+    """All of them are over."""
+    for view in list(_open.values()):
+        view.close()
+
+
+def _remember(key: str, view: TableView) -> None:
+    for other in [other for other, known in _by_cell.items() if not any(ref() is not None for ref in known)]:
+        del _by_cell[other]
+    _by_cell.setdefault(key, []).append(weakref.ref(view))
+
+
+@cache
+def _kind() -> Any:
+    """The class of the widget, made when there is one."""
+    import anywidget
+    import traitlets
+
+    static = files("beampy.notebook") / "static"
+
+    class PagedTable(anywidget.AnyWidget):
+        _esm = (static / "table.js").read_text(encoding="utf-8")
+        _css = (static / "table.css").read_text(encoding="utf-8")
+        key = traitlets.Unicode().tag(sync=True)
+        first = traitlets.Unicode().tag(sync=True)
+
+    return PagedTable
