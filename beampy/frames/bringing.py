@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -71,6 +71,19 @@ async def nodes(source: Source) -> list[str]:
         return part.where
 
     return list(dict.fromkeys(await queries.every(source, ask)))
+
+
+async def explained(source: Source, steps: tuple[Step, ...], options: dict[str, Any]) -> str:
+    """How the first partition is computed, as its node says; the others are alike."""
+    ready = await queries.prepared(source, steps)
+    parts = await source.parts()
+
+    async def ask(part: Part, query: Query) -> str:
+        plan = await queries.planned(ready, part, query, (Step("explain", (), options),))
+        text: str = await asking.ask(source.node, plan, "")
+        return text
+
+    return f"PARTITIONED {about(source)}, each of them like the first:\n{await queries.one(parts[0], ask)}"
 
 
 # how it is shown, with what is known already: nobody is asked

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import polars as pl
 
+import beampy.frames.dataframe  # noqa: F401 - so that all handles know each other
 from beampy.errors import BadFunction
 from beampy.frames import asking, bringing, joining, merging, queries, writing
 from beampy.frames.aggregates import carried_columns, has_aggregates, whole
@@ -128,8 +129,9 @@ class PartitionedFrame:
         """`fn(frame, *args, **kwargs)` of each partition, a polars DataFrame, on its node: what it gives, as a frame.
 
         It is called once for each partition, when a result is asked for, and what it gave is kept there as long as this
-        frame is. It may give a frame of polars, pandas or pyarrow, with the same columns for all. It is a plain
-        function, which travels as with `pool.call`; PartitionFailed has what it raised as its cause.
+        frame is; once more where its node is lost and the partition is had elsewhere. It may give a frame of polars,
+        pandas or pyarrow, with the same columns for all. It is a plain function, which travels as with `pool.call`;
+        PartitionFailed has what it raised as its cause.
 
         >>> scored = flights.map_partitions(score, model)
         """
@@ -228,7 +230,8 @@ class PartitionedFrame:
 
         `await` it to see that it went well. They are kept as long as the frame is.
         """
-        source = Computed(self._source, self._steps)
+        kept = isinstance(self._source, Computed) and not self._steps  # that of map_partitions is what it computes
+        source = self._source if kept else Computed(self._source, self._steps)
         due: Any = Due(source.node, "compute of a partitioned frame")
         return PartitionedFrame(source, (), due.begin(source.parts))
 
@@ -259,6 +262,11 @@ class PartitionedFrame:
             return await queries.every(source, ask)
 
         return self._handle(work, "partitions")
+
+    def explain(self, **options: Any) -> Handle[str]:
+        """How a partition is computed, as polars explains it on its node: all steps are one plan there."""
+        source, steps = self._source, self._steps
+        return self._handle(lambda: bringing.explained(source, steps, options), "explain")
 
     def to_dask(self, client: Any) -> Any:
         """A dask dataframe of the partitions, for what needs all rows together. `client` is one of `pool.dask()`.

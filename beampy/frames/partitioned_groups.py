@@ -98,6 +98,8 @@ class PartitionedGroupBy:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_") or not hasattr(LazyGroupBy, name):
             raise AttributeError(f"the groups of a PartitionedFrame have no {name!r}", name=name, obj=self)
+        if name == "having":
+            raise NotPartitioned("group_by.having", "groups are known when they are merged", "agg(…).filter(…)")
         raise NotPartitioned(f"group_by.{name}", "it needs all rows of a group in one place", REMEDY)
 
     def __iter__(self) -> NoReturn:

@@ -14,6 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from beampy.errors import (
+    EncodeError,
     MergeTooLarge,
     NodeDown,
     NotConnected,
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PER_NODE = (
-    2  # partitions that are asked at a time of a node: polars uses all cores for one, and the next one is at hand
-)
+# Partitions that are asked at a time of a node: polars uses all cores for one, and the next one is at hand.
+PER_NODE = 2
 LOST = (OwnerLost, RefExpired, NodeDown, NotConnected)  # the node, or what it had, is gone
-OURS = (MergeTooLarge, NotPartitioned, PartitionFailed, PartitionsDiffer)  # errors of the query, not of one partition
+# Errors of the query, and not of one partition.
+OURS = (EncodeError, MergeTooLarge, NotPartitioned, PartitionFailed, PartitionsDiffer)
 COLLECT = Step("collect", (), {})
 
 

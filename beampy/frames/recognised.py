@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from beampy.frames.expressions import children, same
+from beampy.frames.expressions import children, same, selectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def recognised(expr: pl.Expr) -> Pieces | None:
     inner = parts[-1]
     if inner.meta.has_multiple_outputs() and not expr.meta.has_multiple_outputs():
         return None
-    for name, built, made, gathers in _candidates(inner, parts[:-1]):
+    for name, built, made, gathers in _candidates(expr, inner, parts[:-1]):
         if same(built, expr):
             return Pieces(name, inner, made, gathers)
     return None
@@ -65,9 +65,9 @@ def recognised(expr: pl.Expr) -> Pieces | None:
 Candidate: TypeAlias = "tuple[str, pl.Expr, Callable[[Any, pl.DataType], Parts], bool]"
 
 
-def _candidates(inner: pl.Expr, others: list[pl.Expr]) -> Iterator[Candidate]:
-    """All aggregates of `inner` that are known, one after the other."""
-    if len(others) == 1:
+def _candidates(expr: pl.Expr, inner: pl.Expr, others: list[pl.Expr]) -> Iterator[Candidate]:
+    """All aggregates of `inner` that are known, and that `expr` may be, one after the other."""
+    if len(others) == 1 and _is_number(others[0]):
         for how in INTERPOLATIONS:
             quantile = _quantile(others[0], how)
             yield "quantile", quantile(inner), _values(inner, quantile), True
@@ -92,9 +92,17 @@ def _candidates(inner: pl.Expr, others: list[pl.Expr]) -> Iterator[Candidate]:
                 yield name, getattr(inner, name)(**kwargs), _end(inner, name, ignore), False
             except TypeError:
                 continue
-    for ddof in DDOFS:
+    # An expression's text does not tell the degrees of freedom: most that are none of both are told apart by it.
+    for ddof in DDOFS if str(expr) in (str(inner.var()), str(inner.std())) else DDOFS[:2]:
         yield "var", inner.var(ddof), _spread(inner, ddof, False), False
         yield "std", inner.std(ddof), _spread(inner, ddof, True), False
+
+
+def _is_number(expr: pl.Expr) -> bool:
+    """Whether it is a number, and no column, and no list of numbers."""
+    if expr.meta.root_names() or selectors(expr):
+        return False
+    return all(dtype.is_numeric() for dtype in pl.LazyFrame().select(expr).collect_schema().dtypes())
 
 
 def _again(inner: pl.Expr, name: str, **kwargs: Any) -> Callable[[Any, pl.DataType], Parts]:

@@ -3,9 +3,9 @@
     there = bp.frames.over(["b@host", "c@host"])
     flights = there.scan_parquet("flights/*.parquet")      # a PartitionedFrame: a partition for each file
 
-Rule: every node sees the same files under the same paths: a shared directory, or a copy on each. The first node lists
-them, in the order of their names; they are dealt out by size, and each is scanned by one node, another one where that
-is lost.
+Rule: every node sees the same files under the same paths: a shared directory, or a copy on each. The first node
+that can be reached lists them, in the order of their names; they are dealt out by size, and each is scanned by one
+node, another one where that is lost.
 
 Place: makes what partitions.py calls Files. `listed` runs on the node.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beampy.core.ids import full_name
-from beampy.errors import NotPartitioned
+from beampy.errors import NodeDown, NotConnected, NotPartitioned
 from beampy.frames.asking import local_node
 from beampy.frames.partitions import Files
 from beampy.frames.separable import REMEDY
@@ -81,10 +81,16 @@ class Over:
         node = local_node("over")
         sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
         paths = [os.fspath(each) for each in sources]
-        first = self.nodes[0]
+        what = f"{name} of {', '.join(paths)[:100]}"
 
         async def ask() -> Any:
-            return await VerbCaller(f"{name} of {', '.join(paths)[:100]}")(first, listed, paths, ENDINGS[name])
+            for number, first in enumerate(self.nodes):
+                try:
+                    return await VerbCaller(what)(first, listed, paths, ENDINGS[name])
+                except (NodeDown, NotConnected):
+                    if number + 1 == len(self.nodes):
+                        raise
+            raise AssertionError("there is a node")
 
         return PartitionedFrame(Files(node, self.nodes, Call(name, (), options), ask))
 

@@ -1,8 +1,8 @@
 """Writing: each partition into a file of its own, by the node that has it: the sinks of partitioned frames.
 
 Rule: a file has its name only when it is whole: it is written under another one beside it, and renamed. Where a
-directory has parts already nothing is written, as a frame of both would be read from it. When one partition fails the
-files of the others may be there, and the error says which.
+directory has parts already nothing is written, as a frame of both would be read from it. When one partition fails
+no other one is begun, those that have begun are finished, and the error says which are there.
 
 Place: queries.py asks for it; `written` and `prepared` run on the node.
 """
@@ -21,6 +21,8 @@ from beampy.frames.tree import Step
 from beampy.refs.verbs import VerbCaller
 
 if TYPE_CHECKING:
+    import asyncio
+
     import polars as pl
 
     from beampy.frames.asking import Query
@@ -48,21 +50,30 @@ async def sink(
         await part.query()  # where it is, is known then
     nodes = list(dict.fromkeys(part.where for part in parts))
     await queries.together([_prepare(node, verb, directory, ending) for node in nodes])
-    done: dict[int, Written] = {}
+    failures: list[PartitionFailed] = []
+    gates: dict[str, asyncio.Semaphore] = {}
 
-    async def ask(part: Part, query: Query) -> Written:
+    async def ask(part: Part, query: Query) -> Written | None:
+        if failures:  # nothing more is begun; what is being written is
+            return None
         path = os.path.join(directory, f"part-{part.number:05}.{ending}")
         step = Step("pipe", (written, verb, path, options), {})
         found = await asking.ask(source.node, await queries.planned(ready, part, query, (step,)), "")
-        done[part.number] = Written(part.where, *found)
-        return done[part.number]
+        return Written(part.where, *found)
 
-    try:
-        return await queries.every(source, ask)
-    except PartitionFailed as error:
-        names = ", ".join(f"{os.path.basename(each.path)} on {each.node}" for _, each in sorted(done.items()))
-        error.add_note(f"Written were {names}" if names else "No part was written")
-        raise
+    async def one(part: Part) -> Written | None:
+        try:
+            return await queries.one(part, ask, gates)
+        except PartitionFailed as error:
+            failures.append(error)
+            return None
+
+    there = [each for each in await queries.together([one(part) for part in parts]) if each is not None]
+    if failures:
+        names = ", ".join(f"{os.path.basename(each.path)} on {each.node}" for each in there)
+        failures[0].add_note(f"Written were {names}" if names else "No part was written")
+        raise failures[0]
+    return there
 
 
 async def _prepare(node: str, verb: str, directory: str, ending: str) -> None:
