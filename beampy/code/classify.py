@@ -143,3 +143,12 @@ def variables(module: object) -> dict[str, Any]:
     except AttributeError:
         return {}
     return found
+
+
+# The `__dict__` of a class, whatever its metaclass does.
+class_variables: Any = type.__dict__["__dict__"].__get__
+
+
+def is_class(value: object) -> bool:
+    """Whether it is a class. isinstance() would ask a value that is none for its `__class__`, which runs its code."""
+    return issubclass(type(value), type)

@@ -24,7 +24,7 @@ from itertools import count, repeat
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from beampy.code.classify import INSTALLED, LIVE, LOCAL, SHIPPED, is_everywhere, variables
+from beampy.code.classify import INSTALLED, LIVE, LOCAL, SHIPPED, class_variables, is_class, is_everywhere, variables
 from beampy.code.origin import here
 from beampy.code.worlds import Box
 from beampy.wire.codec_loads import loaded
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 KNOWN = 4096  # ContextVars remembered: programs have tens, and one that is forgotten is only looked for again
 # Where several modules have one: it is the first kind's. All that import it from an installed module have its name.
 BEST = (INSTALLED, LOCAL, SHIPPED, LIVE)
-
-
-_attributes: Any = type.__dict__["__dict__"].__get__  # of a class, whatever its metaclass does
 
 
 class Variable:
@@ -70,7 +67,7 @@ class Variable:
         if "." in name:
             owner, _, name = name.partition(".")
             cls = names.get(owner)
-            names = _attributes(cls) if issubclass(type(cls), type) else {}
+            names = class_variables(cls) if is_class(cls) else {}
         return names.get(name) is self.var
 
 
@@ -132,8 +129,8 @@ def _name_in_classes(module: str, names: Mapping[str, Any], var: ContextVar[Any]
     if is_everywhere(module):
         return ""
     for name, value in list(names.items()):
-        if issubclass(type(value), type):
-            attributes = _attributes(value)
+        if is_class(value):
+            attributes = class_variables(value)
             if attributes.get("__module__") == module and (attribute := _name_in(attributes, var)):
                 return f"{name}.{attribute}"
     return ""

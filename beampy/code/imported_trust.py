@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import dis
 from importlib.machinery import SOURCE_SUFFIXES, SourceFileLoader
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
 from beampy.code import imported, imported_autoreload, manifest
-from beampy.code.classify import variables as attributes
+from beampy.code.classify import class_variables, is_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The kernel stamps files with the time of its last tick: 10 ms at the slowest rate it is built for (100 Hz), and twice.
 TICK: Final = 0.02
 _DEEP: Final = 8  # classes in classes, decorators on decorators: nobody nests more, and a circle of them ends
+_PYTHONS: Final = (GetSetDescriptorType, MemberDescriptorType)  # which run no code that somebody has written
 _PATCHED: Final = "__autoreload_class__."  # in qualnames of methods that IPython's deduperreload put in place
 
 
@@ -106,12 +107,13 @@ def _typed(value: Any) -> tuple[type, Any]:
 def _functions(variables: Mapping[str, Any], name: str, depth: int = 0) -> Iterator[FunctionType]:
     """The functions of a module, and of its classes, that were defined in it."""
     for value in list(variables.values()):
-        if isinstance(value, (staticmethod, classmethod)):
+        if type(value) in (staticmethod, classmethod):
             value = value.__func__
-        if isinstance(value, type):
-            if value.__module__ == name and depth < _DEEP:
-                yield from _functions(type.__getattribute__(value, "__dict__"), name, depth + 1)
-        elif isinstance(value, property):
+        if is_class(value):
+            names = class_variables(value)
+            if names.get("__module__") == name and depth < _DEEP:
+                yield from _functions(names, name, depth + 1)
+        elif type(value) is property:
             for each in (value.fget, value.fset, value.fdel):
                 yield from _wrapped(each, name)
         else:
@@ -121,11 +123,20 @@ def _functions(variables: Mapping[str, Any], name: str, depth: int = 0) -> Itera
 def _wrapped(value: object, name: str) -> Iterator[FunctionType]:
     """A function, and those that it decorates."""
     for _ in range(_DEEP):
-        if isinstance(value, FunctionType) and value.__module__ == name:
+        if type(value) is FunctionType and value.__module__ == name:
             yield value
-        value = attributes(value).get("__wrapped__")
+        value = _attributes(value).get("__wrapped__")
         if value is None:
             return
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    """What an object has of its own, if Python keeps it: a property `__dict__` would run code of the module's."""
+    for kind in type.__dict__["__mro__"].__get__(type(value)):
+        found = class_variables(kind).get("__dict__")
+        if found is not None:
+            return (found.__get__(value) or {}) if type(found) in _PYTHONS else {}
+    return {}
 
 
 def _by_qualname(code: CodeType) -> dict[str, list[CodeType]]:

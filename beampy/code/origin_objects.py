@@ -10,6 +10,8 @@ import weakref
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from beampy.code.classify import class_variables, is_class
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,12 +22,16 @@ Snapshot = dict[str, "weakref.ref[Any]"]
 
 
 def snapshot(variables: Mapping[str, Any]) -> Snapshot:
-    """The classes and functions among a module's variables, weakly."""
-    return {
-        name: weakref.ref(value)
-        for name, value in list(variables.items())
-        if isinstance(value, (FunctionType, type)) and getattr(value, "__module__", None) == variables.get("__name__")
-    }
+    """The classes and functions among a module's variables, weakly. No code of theirs or of other values runs."""
+    module = variables.get("__name__")
+    return {name: weakref.ref(value) for name, value in list(variables.items()) if _is_of(value, module)}
+
+
+def _is_of(value: Any, module: Any) -> bool:
+    """Whether it is a class or a function that the module defines."""
+    if type(value) is FunctionType:
+        return bool(value.__module__ == module)
+    return is_class(value) and bool(class_variables(value).get("__module__") == module)
 
 
 class Replaced:

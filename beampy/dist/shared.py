@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from beampy.dist import shared_pages as pages
 from beampy.dist.segments import Segment, Segments
 from beampy.dist.shared_lane import LEAST, Lane
+from beampy.wire.codec_buffers import is_frame, reduce_settling
 
 if TYPE_CHECKING:
     import asyncio
@@ -181,25 +182,17 @@ def settle(node: LocalNode, obj: Any) -> Any:
     shared: Shared | None = getattr(node.remote, "shared", None)
     if shared is None or isinstance(obj, bytes | str | int | float):
         return obj
-    views: list[memoryview] = []
-
-    def beside(buffer: pickle.PickleBuffer) -> bool:
-        view = buffer.raw()
-        if view.nbytes < LEAST:
-            return True
-        views.append(view)
-        return False
-
+    beside = _Beside()
     sink = _Bounded()
     try:
-        pickle.Pickler(sink, 5, buffer_callback=beside).dump(obj)
+        _Pickler(sink, beside).dump(obj)
     except Exception:  # whatever a __reduce__ raises: it stays as it is
         return obj
-    if not views:
+    if not any(type(part) is memoryview for part in beside.parts):
         return obj
-    placed: list[memoryview] = []
-    for view in views:
-        room = place(shared.segments, view)
+    placed: list[Any] = []
+    for part in beside.parts:
+        room = place(shared.segments, part) if type(part) is memoryview else part
         if room is None:
             return obj
         placed.append(room)
@@ -227,10 +220,46 @@ def place(segments: Segments, view: memoryview) -> memoryview | None:
         return None
 
 
+class _Beside:
+    """What a pickler puts beside the body, in its order: large buffers, and polars frames that stay as they are."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self._frames: dict[int, tuple[pickle.PickleBuffer, Any]] = {}  # by the buffers that stand for them
+
+    def keep(self, frame: Any) -> pickle.PickleBuffer:
+        """What stands for a frame: who reads takes whatever it is given for a buffer."""
+        buffer = pickle.PickleBuffer(bytearray(1))
+        self._frames[id(buffer)] = buffer, frame
+        return buffer
+
+    def stays(self, buffer: pickle.PickleBuffer) -> bool:
+        """Whether a buffer stays in the body."""
+        if id(buffer) in self._frames:
+            self.parts.append(self._frames[id(buffer)][1])
+            return False
+        view = buffer.raw()
+        if view.nbytes < LEAST:
+            return True
+        self.parts.append(view)
+        return False
+
+
+class _Pickler(pickle.Pickler):
+    """A pickler that knows polars frames."""
+
+    def __init__(self, sink: _Bounded, beside: _Beside) -> None:
+        super().__init__(sink, 5, buffer_callback=beside.stays)
+        self.keep = beside.keep
+
+    def reducer_override(self, obj: Any) -> Any:
+        return reduce_settling(obj, self.keep) if is_frame(type(obj)) else NotImplemented
+
+
 class _Bounded(io.BytesIO):
     """A file that is not for what is large without large buffers."""
 
     def write(self, data: Any) -> int:
-        if self.tell() + len(data) > MOST_IN_BAND:
+        if self.tell() + memoryview(data).nbytes > MOST_IN_BAND:  # a PickleBuffer has no length
             raise ValueError("too much in band")
         return super().write(data)

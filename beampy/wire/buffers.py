@@ -130,8 +130,15 @@ class Pool:
             self.size -= other
 
 
+# It takes the memory of arrays, as pandas and polars do, and what is made of that does not say so any more: a table of
+# a frame of an array is read-only.
+PYARROW = "pyarrow.lib"
+
+
 def _may_change(owner: Any) -> bool:
     """Whether what shows its memory read-only has it from one that may be written to: a view of an array, mostly."""
+    if type(owner).__module__ == PYARROW:
+        return True
     base = getattr(owner, "base", None)  # numpy's: the array that has the memory
     if base is None:
         return False

@@ -7,7 +7,7 @@ share it. Chunks keep their layout where those of all columns are alike, and col
 What is read rests on the memory that came, for as long as any part of it is there. polars lets go of memory in threads
 of its own, also while the thread that waits for them has Python's lock (its `serialize` does). So nothing that it lets
 go of may want the lock: pyarrow's py_buffer does, whereas polars itself, which takes arrays of numpy's, only notes what
-it has let go of. The memory passes through polars first, therefore, as an array of bytes.
+it has let go of, and frees it when it is next called. The memory passes through polars first, therefore, as bytes.
 
 Place: under codec_frames.py, which says which columns. A body names `columns_of`: it is read where this module, and
 with it pyarrow, can be imported. It does not know how buffers travel.
@@ -15,10 +15,12 @@ with it pyarrow, can be imported. It does not know how buffers travel.
 
 from __future__ import annotations
 
-import ctypes
+from contextlib import suppress
 from importlib import import_module
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
+
+from beampy.wire.codec_frames import framed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,29 +53,34 @@ def reduced(columns: list[Any]) -> tuple[tuple[Any, ...], set[str]]:
     fields: list[Any] = []
     chunks: list[list[Node]] = []
     flags: list[tuple[int, bool]] = []
-    names: set[str] = set()
+    names: list[str] = []
     memory = _Memory()
     for column, field, arrays in _exported(columns):
         views: list[Any] = []
         nodes = [_described(array, views) for array in arrays if len(array)]
         if None in nodes or _is_wasteful(views, column):
             continue
-        names.add(column.name)
+        names.append(column.name)
         known = column.flags
         if known["SORTED_ASC"] or known["SORTED_DESC"]:
             flags.append((len(fields), known["SORTED_DESC"]))
         fields.append(field)
         chunks.append([memory.numbered(node) for node in nodes if node is not None])
-    return (columns_of, (pa.schema(fields).serialize().to_pybytes(), chunks, memory.buffers, flags)), names
+    schema = pa.schema(fields).serialize().to_pybytes()
+    return (columns_of, (names, schema, chunks, memory.buffers, flags)), set(names)
 
 
 def columns_of(
-    schema: bytes, chunks: list[list[Node]], memory: Sequence[Any], flags: Sequence[tuple[int, bool]]
+    names: list[str],
+    schema: bytes,
+    chunks: list[list[Node]],
+    memory: Sequence[Any],
+    flags: Sequence[tuple[int, bool]],
 ) -> Any:
     """A frame on the memory that came.
 
-    `schema` is an Arrow schema as IPC writes it, `chunks` has those of each of its columns, and `flags` says which of
-    them are sorted, and whether downwards.
+    `schema` is an Arrow schema as IPC writes it, with other names. `chunks` has those of each of its columns, and
+    `flags` says which of them are sorted, and whether downwards.
     """
     types = pa.ipc.read_schema(pa.py_buffer(schema))
     buffers = [_lent(one) for one in memory]
@@ -82,12 +89,13 @@ def columns_of(
         for field, nodes in zip(types, chunks, strict=True)
     ]
     frame = pl.from_arrow(pa.Table.from_arrays(arrays, schema=types), rechunk=False)
+    frame.columns = names
     if not flags:
         return frame
     columns = frame.get_columns()
     for place, descending in flags:
         columns[place] = columns[place].set_sorted(descending=descending)
-    return pl.DataFrame(columns)
+    return framed(columns)
 
 
 def _lent(memory: Any) -> Any:
@@ -110,11 +118,26 @@ def _array(kind: Any, node: Node, buffers: Sequence[Any]) -> Any:
 
 
 def _exported(columns: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
-    """Each column with its Arrow field and its chunks, on its own memory."""
-    if columns:
-        table = pl.DataFrame(columns).to_arrow(compat_level=pl.CompatLevel.newest())  # a new one: chunks are aligned
-        for column, field, chunked in zip(columns, table.schema, table.columns, strict=True):
-            yield column, field, chunked.chunks
+    """Each column with its Arrow field and its chunks, on its own memory. The fields have numbers for names.
+
+    Arrow has not all names: polars would name a column that has none when it comes back, and "\\0" is no part of any.
+    """
+    numbered = [column.alias(str(place)) for place, column in enumerate(columns)]
+    try:
+        table = _table(numbered)
+    except pa.ArrowInvalid:  # polars 1 makes wrong arrays of slices of structs: these columns are left out
+        for column, named in zip(columns, numbered, strict=True):
+            with suppress(pa.ArrowInvalid):
+                table = _table([named])
+                yield column, table.schema[0], table.columns[0].chunks
+        return
+    for column, field, chunked in zip(columns, table.schema, table.columns, strict=True):
+        yield column, field, chunked.chunks
+
+
+def _table(columns: list[Any]) -> Any:
+    frame = framed(columns)  # a new one: chunks are aligned
+    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
 
 
 def _described(array: Any, views: list[Any]) -> Node | None:
@@ -186,15 +209,14 @@ class _Memory:
         place = self._numbers.get(key)
         if place is None:
             place = self._numbers[key] = len(self.buffers)
-            self.buffers.append(PickleBuffer(_changing(buffer) if may_change else buffer))
+            self.buffers.append(PickleBuffer(buffer if may_change else _fixed(buffer)))
         return place
 
 
-def _changing(buffer: Any) -> Any:
-    """A buffer as one that may change, so that what waits to be sent is a copy of it.
+def _fixed(buffer: Any) -> Any:
+    """A buffer as one that does not change, so that it waits to be sent without a copy.
 
-    polars does not change it, but may have it from an array of numpy's: they share it, and others write to that.
+    Of others, that is not known: polars does not change them, but it may have them from arrays of numpy's, and others
+    write to those (buffers.py).
     """
-    shown = (ctypes.c_ubyte * buffer.size).from_address(buffer.address)
-    shown.owner = buffer
-    return shown
+    return np.frombuffer(buffer, np.uint8) if buffer.size else buffer

@@ -14,7 +14,10 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pickle import PickleBuffer
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LEAST = 16 * 1024  # bytes: smaller ones go their own way; as codec.OUT_OF_BAND
 LEAST_FRAME = 128 * 1024  # bytes, likewise, of polars' numbers and text: codec_frames.LEAST, for one column
@@ -25,19 +28,27 @@ def reduce_beside(obj: Any, kind: type) -> Any:
     """How to rebuild `obj`, of class `kind`, as `__reduce__` says it; NotImplemented: it goes its own way."""
     name = kind.__name__
     if name in FRAMES:
-        return _reduced_frame(obj, kind, name)
+        return _reduced_frame(obj) if is_frame(kind) else NotImplemented
     if name != "Tensor":
         return NotImplemented
     torch = sys.modules.get("torch")
     return NotImplemented if torch is None or kind is not getattr(torch, "Tensor", None) else _reduced(torch, obj)
 
 
-def _reduced_frame(obj: Any, kind: type, name: str) -> Any:
-    """A frame or a series, if it is polars'."""
-    if kind is not getattr(sys.modules.get("polars"), name, None):
-        return NotImplemented
+def is_frame(kind: type) -> bool:
+    """Whether it is polars' class of frames, or of series."""
+    return kind.__name__ in FRAMES and kind is getattr(sys.modules.get("polars"), kind.__name__, None)
+
+
+def reduce_settling(obj: Any, keep: Callable[[Any], Any]) -> Any:
+    """As `reduce_beside`, of a polars frame that is to have its memory elsewhere in this process: see `settling`."""
+    frames: Any = import_module("beampy.wire.codec_frames")
+    return frames.settling(obj, keep)
+
+
+def _reduced_frame(obj: Any) -> Any:
     if obj.estimated_size() < LEAST_FRAME:
-        types = (obj.dtype,) if name == "Series" else obj.dtypes
+        types = obj.dtypes if hasattr(obj, "dtypes") else (obj.dtype,)
         if not any(one.is_nested() or one.is_object() for one in types):
             return NotImplemented
     frames: Any = import_module("beampy.wire.codec_frames")

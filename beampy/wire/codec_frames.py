@@ -18,7 +18,10 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pl: Any = import_module("polars")  # which type checkers need not have
 
@@ -51,7 +54,7 @@ def reduced(obj: Any) -> Any:
     rest = columns if not parts else [column for column in columns if column.name not in taken]
     nested = [column for column in rest if column.dtype.is_nested() and _has_text(column.dtype)]
     if nested:
-        parts.append(_Part((read, (_written(pl.DataFrame(nested)),))))
+        parts.append(_Part((read, (_written(framed(nested)),))))
     objects = {column.name: column.to_list() for column in rest if column.dtype == pl.Object}
     if objects:
         parts.append(_Part((of_objects, (objects,))))
@@ -60,16 +63,44 @@ def reduced(obj: Any) -> Any:
     if not parts:
         return NotImplemented
     if rest:
-        parts.append(pl.DataFrame(rest))  # for which the codec asks again
+        parts.append(framed(rest))  # for which the codec asks again
     elif len(parts) == 1 and not series:
         return parts[0].made
     return joined, (parts, [column.name for column in columns], series)
 
 
+def settling(obj: Any, keep: Callable[[Any], Any]) -> Any:
+    """The same for a copy that stays in this process, which is made to have its memory elsewhere.
+
+    `keep` gets a frame of the columns that cannot, and gives what stands for it. No numbers are among them, whose
+    memory others may write to.
+    """
+    series = isinstance(obj, pl.Series)
+    columns: list[Any] = [obj] if series else obj.get_columns()
+    arrow = _arrow(LEAST_TO_IMPORT)  # what stays is sent many times
+    if arrow is None:
+        return NotImplemented
+    beside, taken = arrow.reduced([column for column in columns if _is_simple(column.dtype)])
+    parts: list[Any] = [_Part(beside)] if taken else []
+    rest = [column for column in columns if column.name not in taken]
+    if rest:
+        parts.append(keep(framed(rest)))
+    return joined, (parts, [column.name for column in columns], series)
+
+
+def framed(columns: list[Any]) -> Any:
+    """A frame of some columns, under the names that they have: pl.DataFrame gives names to those that have none.
+
+    >>> framed([pl.Series([1])]).columns
+    ['']
+    """
+    return columns[0].to_frame().hstack(columns[1:]) if columns else pl.DataFrame()
+
+
 def joined(parts: list[Any], names: list[str], series: bool) -> Any:
     """A frame of the columns of several, in this order; or its only column."""
     every = {column.name: column for part in parts for column in part.get_columns()}
-    return every[names[0]] if series else pl.DataFrame([every[name] for name in names])
+    return every[names[0]] if series else framed([every[name] for name in names])
 
 
 def read(data: bytes) -> Any:
@@ -79,7 +110,7 @@ def read(data: bytes) -> Any:
 
 def of_objects(columns: dict[str, list[Any]]) -> Any:
     """A frame with these objects."""
-    return pl.DataFrame([pl.Series(name, values, dtype=pl.Object) for name, values in columns.items()])
+    return framed([pl.Series(name, values, dtype=pl.Object) for name, values in columns.items()])
 
 
 def _written(frame: Any) -> bytes:
@@ -117,7 +148,9 @@ def _is_large(column: Any) -> bool:
 
 def _is_simple(dtype: Any) -> bool:
     name = dtype.base_type().__name__
-    if name == "Array" and not dtype.size:  # which polars does not export
+    if name == "Array" and not dtype.size:  # which polars does not export, nor fields with such a name
+        return False
+    if name == "Struct" and any("\0" in field.name for field in dtype.fields):
         return False
     inner = _inner(dtype, name)
     return name in SIMPLE if inner is None else bool(inner) and all(map(_is_simple, inner))

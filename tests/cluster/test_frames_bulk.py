@@ -53,10 +53,10 @@ async def test_frames_come_and_go(way: str) -> None:
         assert app.is_frame(await ref.get(), 4)
         there = await bp.put(frame, node=b.name)
         assert await there.apply(app.is_frame, 1)
+        assert (shared_app.borrowed() > 0) == (way == "shared")
         here = await bp.put(frame)
         assert await bp.remote_call(b.name, app.is_frame, here, 1)
-        assert (shared_app.borrowed() > 0) == (way == "shared")
-        del back
+        del back, here  # what is put here lies in such memory, too
         gc.collect()
         if way == "shared":
             await until(lambda: shared_app.borrowed() == 0)

@@ -80,3 +80,60 @@ def test_the_old_versions_of_a_module_are_bounded(
     assert origin.version("many") == 6
     assert [origin.attribute("many", version, "C") for version in (3, 4, 5, 6)] == classes[2:]
     assert origin.attribute("many", 1, "C") is classes[2]  # the oldest that is kept
+
+
+# ---- values that answer by code of their own ----
+
+TOUCHY = """
+    ASKED = []
+
+    class Lazy:
+        def __getattribute__(self, name):
+            ASKED.append(name)
+            raise RuntimeError(f"asked for {name}")
+
+    class Shown:
+        @property
+        def __dict__(self):
+            ASKED.append("__dict__")
+            return {}
+
+        @property
+        def __class__(self):
+            ASKED.append("__class__")
+            return Shown
+
+    class Meta(type):
+        def __getattribute__(cls, name):
+            if ASKED is not None:
+                ASKED.append(name)
+            return type.__getattribute__(cls, name)
+
+    class Asking(metaclass=Meta):
+        @staticmethod
+        def of_a_class(): return 1
+
+    def wrapped(): return 1
+
+    value, shown = Lazy(), Shown()
+    ASKED.clear()
+"""
+
+
+def test_nothing_runs_that_the_values_of_a_module_define(origin: Origin, project: Project) -> None:
+    """As of torch.distributed.reduce_op, which warns whoever asks it for anything, or of what imports when asked."""
+    project.write("touchy.py", TOUCHY)
+    module = project.load("touchy")
+    old = module.Asking
+    module.ASKED.clear()
+    assert origin.version("touchy") == 1
+    assert origin.entries(["touchy"])
+    assert module.ASKED == []
+    project.write("touchy.py", TOUCHY + "\n    edited = 1\n")  # so what it has is compared with the file
+    assert origin.entries(["touchy"])
+    assert module.ASKED == []
+    project.reload(module)
+    module.ASKED.clear()
+    assert origin.version("touchy") == 2
+    assert module.ASKED == []
+    assert origin.attribute("touchy", 1, "Asking") is old

@@ -101,6 +101,8 @@ def columns() -> dict[str, Any]:
         "array": pl.Series([[1, None], None, [3, 4]], dtype=pl.Array(pl.Int64, 2)),
         "array of arrays": pl.Series([[[1, 2]], None, [[3, None]]], dtype=pl.Array(pl.Int64, (1, 2))),
         "struct": pl.Series([{"a": 1, "b": "x"}, None, {"a": None, "b": "y"}]),
+        "struct of odd names": pl.Series([{"": 1, "field_0": "x"}, None, {"": 2, "field_0": None}]),
+        "struct of a name that arrow has not": pl.Series([{"\0": 1, "": "x"}, None, {"\0": 2, "": None}]),
         "struct of nothing": pl.Series([{}, None, {}], dtype=pl.Struct([])),
         "deep": pl.Series(deep, dtype=struct),
         "nulls": pl.Series([None] * 3),
@@ -118,9 +120,9 @@ def test_every_type_comes_back(name: str, small: bool, request: pytest.FixtureRe
     pieces = pl.concat([frame, frame[4:11]], rechunk=False)
     for one in (frame, frame[:2], frame[13:], frame[9:20], frame[::2], frame.clear(), pieces, frame.select("other")):
         assert_same(trip(one)[0], one)
-    for one in (many, many[10:15], many.clear(), pl.concat([many, many], rechunk=False)):
+    for one in (many, many[10:15], many.clear(), pl.concat([many, many], rechunk=False), many.rename("")):
         copy = trip(one)[0]
-        assert (type(copy), copy.name, copy.dtype) == (pl.Series, name, one.dtype)
+        assert (type(copy), copy.name, copy.dtype) == (pl.Series, one.name, one.dtype)
         assert copy.to_frame().equals(one.to_frame())
 
 
@@ -130,7 +132,7 @@ def test_types_that_arrow_memory_has_go_so(nothing_is_small: None) -> None:
     }
     assert columns().keys() - fit == {
         *("Int128", "UInt128", "list of 128 bits", "categories", "enum", "list of categories", "list of enums"),
-        "struct of nothing",
+        *("struct of nothing", "struct of a name that arrow has not"),
     }
 
 
@@ -250,6 +252,48 @@ def test_memory_that_columns_share_is_sent_once():
         assert_same(copy, one)
         assert inside + beside < alone + 20_000
     assert trip(pieces)[0].n_chunks() == 2
+
+
+def odd_columns() -> list[Any]:
+    """One for each way in which columns travel, in turn."""
+    numbers, text = np.arange(N), pl.Series(["long enough to lie elsewhere"] * N)
+    kinds = pl.Series(["a", "b"] * (N // 2), dtype=pl.Categorical)
+    objects = pl.Series([1, "two"] * (N // 2), dtype=pl.Object)
+    few = pl.Series([1] * N, dtype=pl.Int8)
+    return [pl.Series(numbers).set_sorted(), text.reshape((N, 1)).arr.to_list(), kinds, objects, text, few]
+
+
+@pytest.mark.parametrize("turn", range(6))
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["", "column_0", "column_1", "a.b", "köln 東京 \0", " "],
+        ["column_0", "", "\n", "^.*$", "*", "N" * 300],
+        ["column_1", "column_0", "", "literal", "a", "A"],
+    ],
+)
+def test_columns_of_any_name_come_back(names: list[str], turn: int) -> None:
+    columns = odd_columns()
+    columns = [each.alias(name) for each, name in zip(columns[turn:] + columns[:turn], names, strict=True)]
+    frame = columns[0].to_frame().hstack(columns[1:])
+    copy, _, _ = trip(frame)
+    assert copy.columns == names
+    for column in columns:
+        for came in (copy[column.name], trip(column)[0]):
+            assert (came.name, came.dtype, order(came.flags)) == (column.name, column.dtype, order(column.flags))
+            assert came.to_list() == column.to_list()
+    for column in columns:
+        only, _, _ = trip(column.to_frame())
+        assert only.columns == [column.name]
+        assert only.to_series().to_list() == column.to_list()
+
+
+def test_a_thousand_columns():
+    columns = [pl.Series(str(number) if number else "", np.arange(N // 2) + number) for number in range(1000)]
+    frame = columns[0].to_frame().hstack(columns[1:]).with_columns(kind=pl.lit("a").cast(pl.Categorical))
+    copy, inside, _ = trip(frame)
+    assert_same(copy, frame)
+    assert inside < 300_000
 
 
 def test_what_is_small_goes_the_way_polars_has():
