@@ -242,7 +242,8 @@ class ThreadHandle(Handle[T]):
 
     def add_done_callback(self, fn: Callable[[Handle[T]], object]) -> None:
         """Call `fn(handle)` when it ends, on the thread that ends it."""
-        self._future.add_done_callback(lambda _: fn(self))
+        held = [self]  # until then: the future keeps what it calls, and is not to keep its own handle
+        self._future.add_done_callback(lambda _: fn(held.pop()))
 
     def _refuse_on_own_loop(self, verb: str) -> None:
         if asyncio._get_running_loop() is self._loop and not self._future.done():

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beampy.frames.dask_back import from_dask as from_dask
     from beampy.frames.dataframe import RemoteDataFrame as RemoteDataFrame
     from beampy.frames.grouped import RemoteGroupBy as RemoteGroupBy
     from beampy.frames.grouped import RemoteLazyGroupBy as RemoteLazyGroupBy
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from beampy.frames.series import RemoteSeries as RemoteSeries
 
 _HOMES = {
+    "beampy.frames.dask_back": "from_dask",
     "beampy.frames.dataframe": "RemoteDataFrame",
     "beampy.frames.grouped": "RemoteGroupBy RemoteLazyGroupBy RemoteWindowGroupBy",
     "beampy.frames.lazyframe": "RemoteLazyFrame",

@@ -94,7 +94,7 @@ async def end(manager: Manager, why: str, seconds: float) -> None:
     for call in [*manager.calls.values(), *manager.pausing]:
         call.reject(PoolClosed(manager.name, why))
     if manager.guests:
-        leaving = [asyncio.wrap_future(guest()) for guest in manager.guests]
+        leaving = [asyncio.wrap_future(guest()) for guest in list(manager.guests)]
         await asyncio.wait(leaving, timeout=min(seconds, HOOKS))
     placed = {child.place.owner for child in manager.held.values() if child.place is not None}
     ends = [

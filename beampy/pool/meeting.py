@@ -95,7 +95,9 @@ def asked(manager: Manager, meet: Meet) -> None:
 async def _introduce(manager: Manager, meet: Meet) -> None:
     answer = await introduction(manager, meet.ref.node, meet.node)
     if isinstance(answer, Unmet):
-        log.warning("pool %s: %s is not introduced to %s: %s", manager.name, meet.node, meet.ref.node, answer.why)
+        ours = manager.home.number(meet.node) is not None  # a runner that is gone, and that was said
+        level = logging.INFO if ours else logging.WARNING
+        log.log(level, "pool %s: %s is not introduced to %s: %s", manager.name, meet.node, meet.ref.node, answer.why)
     manager.say(meet.ref, answer)
 
 

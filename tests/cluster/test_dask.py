@@ -1,0 +1,339 @@
+"""`pool.dask()` and `to_dask` on real runners: workers that live and die with the pool, where the data is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import beampy as bp
+from beampy.errors import BootFailed
+from beampy.testing import leaks
+from tests.cluster.dask_ground import DEADLINE, pids, until, up, workers
+from tests.cluster.dask_tasks import slow
+
+distributed = pytest.importorskip("distributed", reason="dask is not installed: pip install 'beampy[dask]'")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.cluster]
+
+leaks.allow_thread("Dask-Offload")  # one of dask's for the whole process, from the first use on
+ROOT = str(Path(__file__).resolve().parents[2])
+
+
+@pytest.fixture
+def own_tmp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A directory for temporary files, of this process and of its runners."""
+    path = tmp_path / "t"
+    path.mkdir()
+    monkeypatch.setenv("TMPDIR", str(path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return path
+
+
+def left(path: Path) -> list[str]:
+    return [name for name in os.listdir(path) if "dask" in name]
+
+
+@contextmanager
+def nothing_left(capfd: pytest.CaptureFixture[str], own_tmp: Path) -> Iterator[None]:
+    """No file of dask's is left, and nothing was said."""
+    yield
+    assert left(own_tmp) == []
+    assert capfd.readouterr().err == ""
+
+
+# workers
+
+
+def test_workers_run_in_the_runners_and_leave_nothing(capfd: pytest.CaptureFixture[str], own_tmp: Path) -> None:
+    with nothing_left(capfd, own_tmp), bp.Pool(max=3) as pool:
+        client = pool.dask(workers=2, threads=2)
+        assert pids(client) == sorted(up(pool))
+        assert client.submit(os.getpid).result() in up(pool)
+        assert sorted(client.nthreads().values()) == [2, 2]
+        assert client.cluster.scheduler.services == {}
+        assert client.scheduler.address.startswith("tls://127.0.0.1:")
+        client.close()
+        assert pool.call(os.getpid).result() in up(pool)
+
+
+def test_a_worker_is_where_a_runner_is_and_one_at_least() -> None:
+    with bp.Pool(min=2, max=3) as pool:
+        until(lambda: len(up(pool)) == 2)
+        with pool.dask() as client:
+            assert pids(client) == sorted(up(pool))
+    with bp.Pool(max=3) as pool, pool.dask() as client:
+        assert len(workers(client)) == 1
+
+
+def test_runners_are_kept_for_workers_and_let_go_with_them() -> None:
+    with bp.Pool(max=3, idle_shutdown_after=0.1) as pool:
+        client = pool.dask(workers=2)
+        before = pids(client)
+        questions = pool._working().questions
+        pool.resize(min=0)
+        until(lambda: pool._working().questions > questions + 2)
+        assert pids(client) == before
+        client.close()
+        until(lambda: not pool.runners())
+        assert pool._working().plan.limits.min == 0
+
+
+def test_scale_up_and_down() -> None:
+    with bp.Pool(max=3, idle_shutdown_after=0.1) as pool, pool.dask(workers=1) as client:
+        client.cluster.scale(3)
+        client.wait_for_workers(3, timeout=DEADLINE)
+        assert pids(client) == sorted(up(pool))
+        client.cluster.scale(1)
+        until(lambda: len(up(pool)) == 1)
+        assert pids(client) == up(pool)
+        with pytest.raises(ValueError, match=r"at most 3 runners; pool\.resize\(max=4\)"):
+            client.cluster.scale(4)
+        assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_adaptive_workers_come_with_work_and_go_after_it() -> None:
+    with bp.Pool(max=2, idle_shutdown_after=0.1) as pool, pool.dask(workers=1) as client:
+        client.cluster.adapt(minimum=0, interval="50ms", wait_count=2)
+        until(lambda: not up(pool))
+        assert client.submit(os.getpid).result(timeout=DEADLINE)
+        until(lambda: not up(pool))
+
+
+def test_two_clusters_share_the_runners() -> None:
+    with bp.Pool(max=2) as pool, pool.dask(workers=2) as one, pool.dask(workers=2) as two:
+        assert pids(one) == pids(two) == sorted(up(pool))
+        one.close()
+        assert two.submit(sum, [1, 2]).result() == 3
+        assert pool._working().plan.limits.min == 2
+
+
+def test_what_is_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bp.Pool(max=2) as pool:
+        with pytest.raises(ValueError, match="workers is a number from 1 to the pool's max, which is 2, not 3"):
+            pool.dask(workers=3)
+        with pytest.raises(ValueError, match="threads is a number"):
+            pool.dask(threads=0)
+        with pytest.raises(ValueError, match=r"security=False is for 127\.0\.0\.1 only"):
+            pool.dask(security=False, host="192.0.2.1")
+        with pytest.raises(TypeError, match="security is"):
+            pool.dask(security="tls")
+        monkeypatch.setitem(sys.modules, "distributed", None)
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'beampy\[dask\]'"):
+            pool.dask()
+
+
+def test_no_runner_comes_up() -> None:
+    from beampy.frames import dask_seats
+
+    with pytest.MonkeyPatch.context() as patch, bp.Pool(max=1, boot_timeout=0.1) as pool:
+        patch.setattr(dask_seats, "STARTING", 0.1)
+        patch.setattr(type(pool._working().backend), "boot", refuse)
+        with pytest.raises(BootFailed, match="no machines today"):
+            pool.dask(workers=1)
+
+
+async def refuse(*_: Any, **__: Any) -> Any:
+    raise OSError("no machines today")
+
+
+def test_who_has_no_certificate_is_refused() -> None:
+    from distributed.comm import connect
+
+    async def knock(address: str, security: Any) -> None:
+        comm = await connect(address, timeout=2, **security.get_connection_args("client"))
+        comm.abort()
+
+    with bp.Pool(max=1) as pool, pool.dask() as client:
+        (worker,) = client.scheduler_info()["workers"]
+        for address in (client.scheduler.address, worker):
+            asyncio.run(knock(address, client.cluster.security))
+            for security in (distributed.Security(), distributed.Security.temporary()):
+                other = address if security.require_encryption else address.replace("tls", "tcp")
+                with pytest.raises(OSError):
+                    asyncio.run(knock(other, security))
+        assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_plain_connections_on_loopback_where_that_is_said() -> None:
+    with bp.Pool(max=1) as pool, pool.dask(security=False) as client:
+        assert client.scheduler.address.startswith("tcp://127.0.0.1:")
+        assert client.submit(sum, [1, 2]).result() == 3
+
+
+# losses
+
+
+def test_a_lost_runner_is_replaced_and_the_work_is_done(tmp_path: Path) -> None:
+    with bp.Pool(max=3) as pool, pool.dask(workers=2) as client:
+        before = pids(client)
+        futures = client.map(slow, range(60), folder=str(tmp_path))
+        until(lambda: len(list(tmp_path.glob("*-*"))) > 6)
+        os.kill(before[0], signal.SIGKILL)
+        assert client.gather(futures) == list(range(60))
+        until(lambda: len(workers(client)) == 2)
+        now = pids(client)
+        assert len(now) == 2
+        assert before[0] not in now
+        assert before[1] in now
+
+
+def test_a_worker_that_ends_itself_is_replaced_on_its_runner() -> None:
+    with bp.Pool(max=1) as pool, pool.dask(workers=1) as client:
+        first = list(client.scheduler_info()["workers"])
+        client.restart(timeout=DEADLINE)
+        until(lambda: workers(client))
+        assert list(client.scheduler_info()["workers"]) != first
+        assert pids(client) == up(pool)
+
+
+def test_the_pool_stops_with_its_client_open(capfd: pytest.CaptureFixture[str], own_tmp: Path, tmp_path: Path) -> None:
+    with nothing_left(capfd, own_tmp):
+        with bp.Pool(max=2) as pool:
+            client = pool.dask(workers=2)
+            futures = client.map(slow, range(1000), folder=str(tmp_path))
+            until(lambda: list(tmp_path.glob("*-*")))
+        assert client.status == "closed"
+        assert client.cluster.status == distributed.Status.closed
+        with pytest.raises(Exception, match=r"cancel|closed"):
+            futures[-1].result(timeout=DEADLINE)
+        client.close()
+
+
+def test_the_node_stops_with_its_client_open(capfd: pytest.CaptureFixture[str], own_tmp: Path) -> None:
+    before = threading.active_count() + 1  # dask's own for the whole process
+    with nothing_left(capfd, own_tmp):
+        node = bp.start()
+        pool = bp.Pool(max=1)
+        client = pool.dask()
+        assert client.submit(sum, [1, 2]).result() == 3
+        node.stop().result()
+        until(lambda: client.status == "closed" and threading.active_count() <= before)
+
+
+SCRIPT = """
+import sys, beampy as bp
+def where(x):
+    import os
+    return os.getpid()
+if __name__ == "__main__":
+    node = bp.start()
+    pool = bp.Pool(max=2)
+    client = pool.dask(workers=2)
+    print(len(set(client.gather(client.map(where, range(8), pure=False)))) > 0, flush=True)
+    HOW
+"""
+
+
+@pytest.mark.parametrize("how", ["pass", "raise SystemExit(0)", "client.close()", "node.stop().result()"])
+def test_a_script_ends_whatever_it_closes(own_tmp: Path, tmp_path: Path, how: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace("HOW", how))
+    ran = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONPATH": ROOT}
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "True\n", "")
+    assert left(own_tmp) == []
+
+
+# async code
+
+
+@pytest.mark.loops("asyncio", "uvloop")
+async def test_async_code_has_a_client_on_its_own_loop() -> None:
+    async with bp.Pool(max=2) as pool:
+        with pytest.raises(RuntimeError, match="asynchronous=True"):
+            pool.dask()
+        client = await pool.dask(workers=1, asynchronous=True)
+        assert await client.submit(os.getpid) in up(pool)
+        client.cluster.scale(2)
+        await client.wait_for_workers(2, timeout=DEADLINE)
+        await client.close()
+        assert client.cluster.status == distributed.Status.closed
+        again = await pool.dask(workers=1, asynchronous=True)
+        assert await again.submit(sum, [1, 2]) == 3
+    assert again.status == "closed"
+
+
+# code
+
+
+MAIN = """
+import importlib, os, sys
+import beampy as bp, helpers
+from beampy.pool.backends.local import LocalBackend
+
+def cell(x):
+    from helpers import inner
+    print("task", x)
+    return helpers.scale(x) + inner(x)
+
+def found():
+    return [each for each in sys.path if os.path.exists(os.path.join(each, "helpers.py"))]
+
+if __name__ == "__main__":
+    with bp.Pool(max=1, backend=LocalBackend(fork=False)) as pool, pool.dask() as client:
+        print(client.submit(found).result())
+        print(client.submit(cell, 1).result(), client.submit(helpers.scale, 4).result())
+        print(client.submit(lambda: helpers.LIMIT).result())
+        print(client.gather(client.map(helpers.Point, range(2))))
+        try:
+            client.submit(helpers.broken).result()
+        except ModuleNotFoundError as error:
+            print(error)
+        with open(helpers.__file__, "a") as file:
+            print("def scale(x): return 1000 * x", file=file)
+        print(client.submit(cell, 2).result())
+        importlib.reload(helpers)
+        print(client.submit(cell, 3).result(), client.submit(helpers.scale, 5).result())
+"""
+HELPERS = """
+LIMIT = 7
+def scale(x):
+    return 10 * x
+def inner(x):
+    import more
+    return more.add(x)
+def broken():
+    import nowhere
+class Point:
+    def __init__(self, x):
+        self.x = x
+    def __repr__(self):
+        return f"Point({self.x})"
+"""
+
+
+def test_modules_beside_the_script_are_there_in_tasks(tmp_path: Path) -> None:
+    home, empty = tmp_path / "home", tmp_path / "empty"
+    empty.mkdir()
+    home.mkdir()
+    for name, text in {"main.py": MAIN, "helpers.py": HELPERS, "more.py": "def add(x):\n    return x + 1\n"}.items():
+        (home / name).write_text(text)
+    environ = os.environ | {"PYTHONPATH": ROOT}
+    ran = subprocess.run(
+        [sys.executable, str(home / "main.py")], capture_output=True, text=True, timeout=60, env=environ, cwd=empty
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert lines[:6] == ["[]", "task 1", "12 40", "7", "[Point(0), Point(1)]", "No module named 'nowhere'"]
+    assert lines[6:] == ["task 2", "23", "task 3", "3004 5000"]  # a module is what it is here: as it was imported
+    assert len(ran.stderr.splitlines()) <= 1  # that a file was edited, and not reloaded
+
+
+def test_what_a_task_prints_appears_here(capfd: pytest.CaptureFixture[str]) -> None:
+    with bp.Pool(max=1) as pool, pool.dask() as client:
+        client.submit(print, "from a task").result()
+        until(lambda: "from a task" in capfd.readouterr().out)
