@@ -7,6 +7,7 @@
 #   make tour       what the nodes, processes and pools of beampy do: examples/tour.py
 #   make test       the quick tests (what is not marked slow)      ARGS="-k name -x"
 #   make test-all   every test, with ten minutes of random kills for the pool   BEAMPY_SOAK_SECONDS=20
+#   make polars-tests   bring polars' own tests from PyPI, for `make test`
 #   make check      formatting, lint, types
 #   make format     repair what `make check` says of formatting and lint, where a tool can
 #   make bench      the benchmarks                                 ARGS=--smoke
@@ -35,11 +36,11 @@ CODE := $(foreach d,beampy nodes examples benchmarks tests/typing,$(if $(shell f
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo notebook tour test test-all chromium check check-format check-lint check-mypy check-pyright format \
+.PHONY: help demo notebook tour test test-all chromium polars-tests check check-format check-lint check-mypy check-pyright format \
 	bench clean
 
 help:
-	@sed -n '5,15s/^#//p' Makefile
+	@sed -n '5,16s/^#//p' Makefile
 
 demo: $(VENV)/.installed-demo
 	@$(PY) $(EXAMPLE)/demo.py $(ARGS)
@@ -55,6 +56,7 @@ test: $(VENV)/.installed-test
 	@$(PY) -m pytest -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.installed-test-all chromium
+	@$(PY) tests/polars/fetch.py
 	@BEAMPY_SOAK_SECONDS=$${BEAMPY_SOAK_SECONDS:-600} $(PY) -m pytest $(ARGS)
 
 # The browser that notebooks are tested in. Where it cannot be installed those tests skip, and say so.
@@ -65,6 +67,10 @@ chromium:
 	        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null \
 	        || echo "chromium cannot be installed here"; \
 	    fi; }
+
+# For tests/polars, which skip without them, and say so. Where they cannot be had that is said, and is no failure.
+polars-tests: $(VENV)/.installed-test
+	@$(PY) tests/polars/fetch.py
 
 # One target for each checker, so that `make --keep-going check` hears them all.
 check: check-format check-lint check-mypy check-pyright
