@@ -30,8 +30,8 @@ class FrameGone(FrameError, ReferenceError):
 
     def __str__(self) -> str:
         return (
-            f"{self.what} was only displayed, and has been freed since: give it a name (df = …) in its cell, or use `_` "
-            "in the next one"
+            f"{self.what} was only displayed, and has been freed since: give it a name (df = …) in its cell, or use "
+            "`_` in the next one"
         )
 
 

@@ -43,7 +43,7 @@ class Computed(Source):
             if not self._parts:
                 made = await self._recipe.made()
                 parts = await self._recipe.of.parts()
-                self._parts = [MadePart(part, each, self._recipe) for part, each in zip(parts, made, strict=True)]
+                self._parts[:] = [MadePart(part, each, self._recipe) for part, each in zip(parts, made, strict=True)]
         return self._parts
 
 

@@ -7,6 +7,8 @@ fetches, as dask has run its task twice, is free after LEFT seconds.
 Place: the way back of dask_frames.py. `leave` runs in workers, `fetched` where it has left something.
 """
 
+# dask says little of its types, and part of that is wrong.
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportArgumentType=false
 from __future__ import annotations
 
 import itertools

@@ -8,6 +8,8 @@ it is logged, since all who had asked for something get an error.
 Place: over dask_seats.py, which has the node's side. It knows workers only by name, node and address.
 """
 
+# dask says little of its types, and part of that is wrong.
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import asyncio

@@ -13,6 +13,8 @@ show the certificate of this cluster, made for it and never written to a file; r
 connections. There is no dashboard, and no other port.
 """
 
+# dask says little of its types, and part of that is wrong.
+# pyright: reportPrivateImportUsage=false
 from __future__ import annotations
 
 import asyncio

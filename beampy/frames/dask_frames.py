@@ -15,6 +15,8 @@ are objects, as polars' to_pandas has them.
 Place: over dask_client.py, which knows the workers; `take` runs in their threads.
 """
 
+# dask says little of its types, and part of that is wrong.
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 from __future__ import annotations
 
 from threading import get_ident

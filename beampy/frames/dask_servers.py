@@ -10,6 +10,8 @@ the scheduler's tasks from then on: `fly` and `landed`.
 Place: imported where dask is (dask_client.py, and the thread of dask_workers.py).
 """
 
+# dask says little of its types, and part of that is wrong.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 import shutil

@@ -10,6 +10,8 @@ it prints appears where the cluster was made.
 Place: the runner's half; dask_seats.py calls it. dask is imported in the worker's thread, since that takes seconds.
 """
 
+# dask says little of its types, and part of that is wrong.
+# pyright: reportPrivateImportUsage=false
 from __future__ import annotations
 
 import asyncio

@@ -140,7 +140,7 @@ class Files(Source):
                 found: list[tuple[str, int]] = await self._listed()
                 nodes, scan = Nodes(self.names), self._scan
                 hands = dealt([size for _, size in found], len(self.names))
-                self._parts = [
+                self._parts[:] = [
                     FilePart(number, Call(scan.name, (path, *scan.args), scan.kwargs), size, self.names[hand], nodes)
                     for number, ((path, size), hand) in enumerate(zip(found, hands, strict=True))
                 ]

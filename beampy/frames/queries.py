@@ -79,7 +79,8 @@ async def prepared(source: Source, steps: tuple[Step, ...]) -> Ready:
 
 async def schema_of(source: Source) -> pl.Schema:
     """The columns of every partition. PartitionsDiffer where they have not the same ones."""
-    if source.schema is None:
+    known = source.schema
+    if known is None:
         parts = await source.parts()
 
         async def ask(part: Part, query: Query) -> Any:
@@ -89,8 +90,8 @@ async def schema_of(source: Source) -> pl.Schema:
         found = await every(source, ask)
         for part, schema in zip(parts, found, strict=True):
             _compare(parts[0], found[0], part, schema)
-        source.schema = found[0]
-    return source.schema
+        known = source.schema = found[0]
+    return known
 
 
 def _compare(first: Part, expected: pl.Schema, part: Part, found: pl.Schema) -> None:

@@ -80,6 +80,11 @@ def _operator(name: str) -> Callable[..., Any]:
     """`series + 1`. With a frame on the right some give one; `@` gives a number, or a series."""
 
     def operator(self: RemoteSeries, *args: Any) -> Any:
+        if args and isinstance(args[0], pl.Expr):
+            raise TypeError(
+                f"{name} of a RemoteSeries and an expression would be an expression about what is on a node: "
+                "df.select(…) or df.with_columns(…) takes both as expressions"
+            )
         return self._ask(operator_gives(name, args), Step(name, args, {}))
 
     operator.__name__ = name

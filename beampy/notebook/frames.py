@@ -112,7 +112,7 @@ class Shown:
         setattr(_living(self), name, value)
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]  -- nobody sets it
         """That of the frame, so that it is taken for one as an argument."""
         live = self._beampy_ref()
         return Shown if live is None else type(live)

@@ -272,8 +272,9 @@ class Pool(Calls):
             backend = LocalBackend(preload=self._preload)
         elif self._preload:
             raise ValueError("Pool: preload is for the default backend; say it to yours: LocalBackend(preload=…)")
+        limit = asyncio.timeout(self._options.boot_timeout)
         try:
-            async with asyncio.timeout(self._options.boot_timeout) as limit:
+            async with limit:
                 await backend.start()
         except TimeoutError:
             if limit.expired():

@@ -46,6 +46,7 @@ def reduced(obj: Any) -> Any:
     series = isinstance(obj, pl.Series)
     columns: list[Any] = [obj] if series else obj.get_columns()
     parts: list[Any] = []
+    taken: Any = ()
     arrow = _arrow(obj.estimated_size())
     if arrow is not None:
         beside, taken = arrow.reduced([column for column in columns if _is_large(column) and _is_simple(column.dtype)])
