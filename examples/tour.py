@@ -17,6 +17,9 @@ there is no more to do.
 
 Fifth act (tour_refs.py): half a gigabyte stays on the runner that made it, others have handles of it, and the memory is
 free when the last one is dropped.
+
+Sixth act (tour_frames.py): a year of flights, a month at a time on four runners, is worked on as a table of polars; one
+runner is killed, and the answer stays that of polars on one machine.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from tour_code import code_everywhere
+from tour_frames import remote_frames
 from tour_nodes import two_nodes, words_of
 from tour_pool import elastic_pool
 from tour_refs import MB, references
@@ -247,7 +251,10 @@ async def main(limit: int | None) -> None:
     console.print(f"[bold]6. Big data stays where it is.[/] {MB} MB on one machine, and handles of it on others.")
     await references(console)
 
-    console.print("[bold]7. Figures of this run.[/]")
+    console.print("[bold]7. A table on four machines,[/] as if it were here; [bold]kill -9[/] of one of them.")
+    await remote_frames(console)
+
+    console.print("[bold]8. Figures of this run.[/]")
     table = Table(show_header=False)
     table.add_row("processes started", f"{100_000 / starting:,.0f} /s")
     table.add_row("messages through a chain", f"{100_000 / passing:,.0f} /s")

@@ -142,11 +142,13 @@ def test_no_cell_says_anything_that_looks_like_trouble(executed: Executed):
 
 ALONE = """
 import json, sys
-import flights, network
+import network, new_york
 
-table = flights.load()
+table = new_york.flights()
+parts = sorted(table.partition_by("carrier", as_dict=True).items(), key=lambda one: -len(one[1]))
 models = {}
-for carrier, mine in flights.by_carrier(table).items():
+for (carrier,), part in parts:
+    mine = new_york.columns(part)
     inputs, lost, test = network.features(mine), network.made_up(mine), network.held_out(mine)
     net = network.Network.fresh(inputs[~test], lost[~test])
     for _ in net.learn(inputs[~test], lost[~test], int(sys.argv[1])):
@@ -155,7 +157,7 @@ for carrier, mine in flights.by_carrier(table).items():
     average, rule = late[test] - late[~test].mean(), lost[test] - lost[~test].mean()
     errors = [network.rms(one) for one in (average, rule, lost[test] - net(inputs[test]))]
     models[carrier] = [int(test.sum()), *errors]
-print(json.dumps({"flights": len(table), "models": models, "names": flights.airlines()}))
+print(json.dumps({"flights": len(table), "models": models, "names": new_york.airlines()}))
 """
 
 
@@ -199,14 +201,27 @@ def test_its_table_says_so(executed: Executed, facts: dict[str, Any], alone: dic
 def test_a_runner_is_lost_and_replaced(executed: Executed, facts: dict[str, Any]):
     ((lost, status),) = facts["lost"]
     assert (lost, status) == (facts["killed"]["runner"], -9)
+    assert lost == "runner-1"  # which had the flights
     assert facts["again"] == [2]
-    assert len(facts["up"]) == 4  # three beside the first one, and one in the place of the lost one
+    assert sorted(facts["up"]) == [f"runner-{number}" for number in (2, 3, 4, 5)]
+    assert facts["up"][-1] == "runner-5"  # in the place of the lost one
     said = executed.said("happened")
     assert re.search(rf"^{lost} was lost: process \d+ was ended by SIGKILL$", said, re.MULTILINE)
     assert re.search(r"^call \d+ is run again in .*, attempt 2: ", said, re.MULTILINE)
     up = [line.split()[0] for line in said.splitlines() if " is up after " in line]
     assert up == facts["up"]
     assert said.index(f"{lost} was lost") < said.index(f"{up[-1]} is up")
+    assert "16 models; runner-1 was killed; 327346 flights are back" in executed.shown("happened")
+
+
+def test_its_flights_are_a_frame_on_a_machine(executed: Executed):
+    for form in ("text/plain", "text/html"):
+        shown = executed.shown("flights", form)
+        assert re.search(r"RemoteDataFrame of 327 346 × 10, \d+ MB, on fleet-1@127\.0\.0\.1", shown)
+        assert "arr_delay" in shown
+        shown = executed.shown("airlines", form)
+        assert re.search(r"RemoteDataFrame of 16 × 4, \d+ B, on fleet-1@127\.0\.0\.1", shown)
+        assert "57782" in shown
 
 
 def test_its_card_has_every_curve_and_every_runner(executed: Executed, facts: dict[str, Any]):
@@ -226,7 +241,7 @@ def test_its_card_has_every_curve_and_every_runner(executed: Executed, facts: di
 
 
 def test_a_whole_cell_ran_there(executed: Executed):
-    assert executed.said("there") == "[runner-1] ['numpy', 'network']\n"
+    assert executed.said("there") == "[runner-1] 327346 flights; ['network', 'polars']\n"
 
 
 def test_none_is_left(executed: Executed, facts: dict[str, Any]):

