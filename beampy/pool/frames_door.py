@@ -34,7 +34,9 @@ class FramesDoor:
     def frames(self, fn: Callable[..., Any], /, *iterables: Iterable[Any]) -> PartitionedFrame:
         """One frame in parts: `fn(item)` for each item, on runners, where the parts stay.
 
-        As `map`, and what comes is one PartitionedFrame whose parts are in the order of the items.
+        As `map`, and what comes is one PartitionedFrame whose parts are in the order of the items. They are spread over
+        the runners that are up: `Pool(min=4)` has four from the start; `max_concurrency=1` boots one for each part that
+        waits, up to `max`.
 
         >>> flights = pool.frames(load_month, range(1, 13))
         >>> await flights.group_by("carrier").agg(pl.col("arr_delay").mean()).collect()
