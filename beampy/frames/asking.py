@@ -118,7 +118,8 @@ async def collected(node: LocalNode, query: Query, limit: int | None, kind: str)
             )
             warnings.warn(said, ResourceWarning, stacklevel=2)
     found = await ref.get()
-    return found
+    # Frames that others have handles of are never changed: what is in place is of a copy, which shares the memory.
+    return found.clone() if ref.node == node.name else found
 
 
 def described(made: Made) -> str:

@@ -15,12 +15,13 @@ from contextvars import copy_context
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from beampy.errors import FrameDue, NotInNode
+from beampy.errors import BeampyError, FrameDue, NotInNode, RemoteTraceback
 from beampy.handle import ThreadHandle, has_arrived
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from contextvars import Context
+    from types import TracebackType
 
     from beampy.core.node import LocalNode
     from beampy.frames.evaluate import Made
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 class Work:
     """The work itself: it does not have the handle, so it is stopped when nobody has that."""
 
-    __slots__ = ("future", "loop", "task", "waiting")
+    __slots__ = ("future", "loop", "task", "trace", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.future: concurrent.futures.Future[Made] = concurrent.futures.Future()
         self.task: asyncio.Task[None] | None = None
+        self.trace: TracebackType | None = None  # of the failure
         self.waiting: list[asyncio.Future[None]] = []  # who waits on this loop
 
     def start(self, make: Callable[[], Awaitable[Made]], context: Context) -> None:
@@ -50,7 +52,8 @@ class Work:
             self.future.set_exception(asyncio.CancelledError(*error.args))
             raise
         except BaseException as error:
-            self.future.set_exception(error)
+            self.trace = trace_of(error)
+            self.future.set_exception(error.with_traceback(self.trace))
         finally:
             del make  # a failure has this frame in its traceback: it is not to keep what the work had
             waiting, self.waiting = self.waiting, []
@@ -73,6 +76,13 @@ class Work:
         waiter: asyncio.Future[None] = self.loop.create_future()
         self.waiting.append(waiter)
         return waiter
+
+
+def trace_of(error: BaseException) -> TracebackType | None:
+    """Where a failure was raised, as far as it is of use: of one that says itself where it comes from only the frames
+    of this package would be shown, and they have what the work was about, which would be kept on its node."""
+    says = isinstance(error, (BeampyError, asyncio.CancelledError)) or isinstance(error.__cause__, RemoteTraceback)
+    return None if says else error.__traceback__
 
 
 class Due(ThreadHandle["Made"]):
@@ -118,10 +128,21 @@ class Due(ThreadHandle["Made"]):
                 if not self._future.done():
                     raise FrameDue(self._what)
                 self._seen = True
+                error = self._future.exception(0)
+                if error is not None:  # the same for all: it is not to keep, and show, where it was raised before
+                    raise error.with_traceback(self._work.trace)
                 self.made = self._future.result(0)
             return self.made
         finally:
+            error = None
             del self  # a failure has this frame in its traceback: they are not to keep each other
+
+    def result(self, timeout: float | None = None) -> Made:
+        try:
+            self._wait("result", timeout)
+            return self.there()
+        finally:
+            del self  # as in `there`
 
     @property
     def ready(self) -> bool:

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from beampy.core.current import current
-from beampy.errors import NotAFrame
+from beampy.core.signals import Crash
+from beampy.core.standin import has_standins, resolved
+from beampy.errors import NotAFrame, RemoteError
 from beampy.frames.tree import evaluated, shown
 from beampy.otp.rpc_thread import in_thread
 from beampy.refs.service import refs_of
@@ -72,7 +74,11 @@ async def evaluate_call(root: Any, steps: Any, others: list[RemoteRef[Any]], exp
 
 
 async def made_by(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a function of the user's gives, as a frame that stays here. `fn` has travelled as an argument."""
+    """What a function of the user's gives, as a frame that stays here. `fn` has travelled as an argument, and its own
+    arguments inside of one: references and remote frames among them become here what they stand for.
+    """
+    if has_standins(args, kwargs):
+        args, kwargs = await resolved(args, kwargs)
     value = await fn(*args, **kwargs) if asyncio.iscoroutinefunction(fn) else await in_thread(fn, args, kwargs)
     name = getattr(fn, "__qualname__", str(fn))
     return _sent(await in_thread(as_frame, (value, name), {}), name, "DataFrame")
@@ -124,7 +130,11 @@ def _carried_out(root: Any, steps: Any, objects: list[Any], expected: str) -> An
 
 def _carried_out_here(root: Any, steps: Any, objects: list[Any], expected: str) -> Any:
     """The same, in a thread."""
-    return _ready_to_travel(_carried_out(root, steps, objects, expected))
+    try:
+        return _ready_to_travel(_carried_out(root, steps, objects, expected))
+    except pl.exceptions.PanicException as error:  # no Exception: it would end the call as a signal does
+        crash = Crash.of(error)
+        raise RemoteError(crash.type, crash.message, crash.traceback) from None
 
 
 def _ready_to_travel(value: Any) -> Any:

@@ -94,9 +94,11 @@ class RemoteFrame(Remote, StandIn):
 
         >>> df = bp.frames.on("b@localhost").read_csv("flights.csv").wait()
         """
-        self._due.result(timeout)
-        self._due.there()
-        return self
+        try:
+            self._due.result(timeout)
+            return self
+        finally:
+            del self  # as in `__await__`
 
     def done(self) -> bool:
         """Whether it is made, or has failed."""

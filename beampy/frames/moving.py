@@ -59,6 +59,7 @@ def from_local(frame: pl.DataFrame | pl.LazyFrame | pl.Series, node: str | None 
         raise NotAFrame("from_local", type(frame).__name__, "DataFrame, LazyFrame or Series")
     here = local_node("from_local")
     target = here.name if node is None else full_name(node)
+    frame = frame.clone()  # as it is now; it shares the memory
     shape = None if isinstance(frame, pl.LazyFrame) else frame.shape
 
     async def work() -> Made:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import polars as pl
 
 from beampy.core.ids import full_name
+from beampy.core.standin import coming
 from beampy.errors import BadFunction, FrameRefused
 from beampy.frames import evaluate
 from beampy.frames.asking import Query, Scan, local_node
@@ -30,9 +31,10 @@ from beampy.frames.lazyframe import RemoteLazyFrame
 from beampy.frames.methods import PlaceFunctions
 from beampy.frames.series import RemoteSeries
 from beampy.frames.surface import EAGER, REFUSED_FUNCTIONS, Gives, functions, gives_of
-from beampy.frames.taking import taken_call
+from beampy.frames.taking import listed, taken_call
 from beampy.frames.tree import Call
 from beampy.otp.rpc_function import kind_of, shown, streams
+from beampy.pool.rebuilding import held
 from beampy.refs.verbs import VerbCaller
 
 if TYPE_CHECKING:
@@ -70,8 +72,12 @@ class Place(PlaceFunctions):
             raise BadFunction("frame", f"{fn!r}", "a function that returns a frame")
         node = local_node("frame")
         target = self.node
+        args, kwargs = tuple(map(held, args)), {name: held(value) for name, value in kwargs.items()}
 
         async def work() -> evaluate.Made:
+            for each in coming(args, kwargs):
+                if (there := each.coming()) is not None:
+                    await there
             made = await VerbCaller(shown(fn))(target, evaluate.made_by, fn, args, kwargs)
             return evaluate.Made(*made)
 
@@ -88,6 +94,7 @@ def _calling(name: str, gives: Gives) -> Callable[..., Any]:
         local = local_node("on")
         if name in EAGER:
             kwargs = {"eager": True, **kwargs}
+        args = tuple(map(listed, args))
         query = Query(Scan(self.node, taken_call(Call(name, args, kwargs))))
         return answer(local, query, BY_ARGUMENT.get(name, lambda _: gives)(_first(args, kwargs)))
 

@@ -1,8 +1,9 @@
 """Taking: the arguments of a query, as they are in the moment in which it is asked.
 
 Rule: a query may wait for a frame that is being made; what happens to its arguments meanwhile does not change it. So
-lists and dicts are copied, local frames too (which shares their memory), and of a remote frame what it is now. A file
-object of this process cannot be written on another node: that is said at once.
+lists and dicts are copied, generators gone through, local frames copied too (which shares their memory), and of a
+remote frame it is what that is now. A file object of this process cannot be written on another node: that is said at
+once.
 
 Place: the classes of remote frames have their steps go through here, before asking.py sees them.
 """
@@ -10,6 +11,8 @@ Place: the classes of remote frames have their steps go through here, before ask
 from __future__ import annotations
 
 import copyreg
+from collections.abc import ItemsView, KeysView, ValuesView
+from types import GeneratorType
 from typing import Any
 
 import polars as pl
@@ -19,6 +22,9 @@ from beampy.frames.asking import Query, Remote
 from beampy.frames.tree import Call, Step, changed
 
 WRITES = ("write_", "sink_", "serialize")  # methods that write to what they are given
+
+# Polars takes them where it takes lists: `df.select(pl.col(name) + 1 for name in names)`, `df.select(types.keys())`.
+ONCE = (GeneratorType, map, filter, zip, KeysView, ValuesView, ItemsView)
 
 
 class Taken(Remote):
@@ -32,6 +38,15 @@ class Taken(Remote):
     @property
     def _query(self) -> Query:
         return self._is
+
+
+def listed(value: Any) -> Any:
+    """What can be gone through only once, or cannot be sent, as a list of what it gives now.
+
+    >>> listed(n + 1 for n in (1, 2)), listed({"a": 1}.keys()), listed("ab")
+    ([2, 3], ['a'], 'ab')
+    """
+    return list(value) if isinstance(value, ONCE) else value
 
 
 def taken(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -62,6 +77,8 @@ def _taken(name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str,
 def _now(value: Any) -> Any:
     if isinstance(value, Remote):
         return Taken(value._query)
+    if isinstance(value, ONCE):
+        return changed(list(value), _now)
     if isinstance(value, (pl.DataFrame, pl.Series)):
         return value.clone()
     return value

@@ -24,6 +24,8 @@ from typing import Any
 
 from beampy.core.current import current
 from beampy.core.extras import UNSET
+from beampy.core.signals import Crash
+from beampy.errors import RemoteError
 from beampy.otp.rpc_threads import Waited, threads_of
 
 CLOSING = 1.0  # seconds for the `finally` of a function when its node stops; Python code hears within milliseconds
@@ -100,6 +102,9 @@ class ThreadJob:
         except CancelledError:
             self._leave()  # again: the exception may have come in the middle of the first time
             raise
+        except KeyboardInterrupt as error:  # of the function's own doing: on the loop it would end the node
+            crash = Crash.of(error)
+            raise RemoteError(crash.type, crash.message, crash.traceback) from None
         except StopIteration as error:  # which no future takes: as in a coroutine (PEP 479)
             raise RuntimeError("the function raised StopIteration") from error
 

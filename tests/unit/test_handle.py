@@ -7,6 +7,7 @@ import concurrent.futures
 import gc
 import logging
 import threading
+import weakref
 from collections.abc import Generator
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 import beampy as bp
 from beampy.errors import NotInNode
-from beampy.handle import Handle, Pending, ThreadHandle, blocking
+from beampy.handle import Handle, Known, Pending, ThreadHandle, blocking
 from beampy.testing import harness
 
 LONG = 30.0
@@ -204,6 +205,44 @@ def test_only_a_failure_that_nobody_looked_at_is_logged(node: bp.Node, caplog: p
         gc.collect()
     (record,) = caplog.records
     assert (record.name, record.getMessage()) == ("beampy.handle", "nobody looked at the failure of fail")
+
+
+class Lost(Exception):
+    """A failure that can be seen to be freed: exceptions of Python's own have no weak references."""
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+async def test_a_known_failure_and_its_handle_do_not_keep_each_other(awaits: bool) -> None:
+    async def looked() -> weakref.ref[Lost]:
+        handle: Known[None] = Known(None, Lost(), "a test")
+        try:
+            await handle if awaits else handle.result()
+        except Lost as error:
+            del handle  # this frame is in the traceback, too
+            return weakref.ref(error)
+        raise AssertionError
+
+    gc.disable()
+    try:
+        assert (await looked())() is None
+    finally:
+        gc.enable()
+
+
+@own_loop
+def test_a_handle_that_told_of_its_end_does_not_keep_itself(node: bp.Node) -> None:
+    told = threading.Event()
+    gc.disable()
+    try:
+        handle: Any = node.run(value, 5)
+        handle.add_done_callback(lambda _: told.set())
+        assert told.wait(WAIT)
+        assert handle.result(WAIT) == 5
+        seen = weakref.ref(handle)
+        del handle
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 @own_loop

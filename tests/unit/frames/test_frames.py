@@ -15,7 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal, assert_series_equal
 
 import beampy as bp
-from beampy.errors import EncodeError, FrameDue, FrameRefused, FrameTooLarge, NotAFrame, RefDropped
+from beampy.errors import EncodeError, FrameDue, FrameRefused, FrameTooLarge, NotAFrame, RefDropped, RemoteError
 from beampy.frames import asking, evaluate
 from tests.unit.otp.nodes_ground import Cluster, until
 from tests.unit.refs.using_ground import at, between, refs_at
@@ -231,7 +231,8 @@ async def test_frames_move_between_nodes():
     assert_frame_equal(await moved.collect(), local())
     assert (await moved.to_node(at("c"))).ref == moved.ref
     here = await moved.to_node(at("a"))
-    assert await here.collect() is await here.collect()
+    one, other = await here.collect(), await here.collect()
+    assert one["a"].to_arrow().buffers()[1].address == other["a"].to_arrow().buffers()[1].address  # nothing was copied
 
 
 @between
@@ -411,6 +412,9 @@ async def test_what_makes_no_sense_from_afar_says_what_to_do_instead():
     for fn in (len, iter, bool, list, lambda each: "a" in each):
         with pytest.raises(TypeError, match="Ask there"):
             fn(df)
+    for fn in (lambda: df["a"] + pl.col("b"), lambda: df["a"] == pl.col("b")):
+        with pytest.raises(TypeError, match=r"df\.select"):
+            fn()
     with pytest.raises(AttributeError):
         _ = df.nothing
     with pytest.raises(AttributeError, match="read_"):
@@ -615,3 +619,90 @@ async def test_parts_are_concatenated_as_what_they_are():
     assert (await plan.collect()).height == 4
     assert await place.from_repr(repr(local())).height == 3
     assert await place.from_repr(repr(local()["a"])).sum() == 6
+
+
+@between
+async def test_a_failed_frame_keeps_nothing_and_its_traceback_does_not_grow(nodes: Cluster):
+    df = await there()
+    wrong = df.head(2).join(df.tail(2), on="none")
+    after = wrong.head(1)
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        await after
+    await until(lambda: owned(nodes, "b"), 1)  # wrong and after are still there
+
+    async def depth() -> int:
+        with pytest.raises(pl.exceptions.ColumnNotFoundError) as caught:
+            await wrong
+        return len(caught.traceback)
+
+    assert await depth() == await depth()
+
+
+@between
+async def test_generators_and_views_are_taken_as_lists():
+    df, names = there(), {"a": 1, "b": 2}
+    assert await df.select(pl.col(name).alias(name * 2) for name in names).columns == ["aa", "bb"]
+    assert await df.lazy().select(names.keys()).columns == ["a", "b"]
+    assert await df.select(map(pl.col, ["b"])).columns == ["b"]
+    assert await df.hstack(column.alias("c") for column in [df["a"]]).columns == ["a", "b", "c"]
+    plan = bp.frames.on(at("b")).concat(each.lazy() for each in (df, df))
+    assert type(plan) is bp.frames.RemoteLazyFrame
+    assert (await plan.collect()).height == 6
+
+
+@threaded
+@between
+async def test_a_function_that_gives_a_frame_waits_for_those_among_its_arguments():
+    gate = threading.Event()
+
+    def slow() -> pl.DataFrame:
+        gate.wait(10)
+        return local()
+
+    def stacked(frame: pl.DataFrame, *, more: pl.DataFrame) -> pl.DataFrame:
+        return frame.vstack(more)
+
+    df = bp.frames.on(at("a")).frame(slow)
+    made = bp.frames.on(at("b")).frame(stacked, df, more=there("c"))
+    df.columns = ["p", "q"]  # after the call
+    gate.set()
+    assert await made.height == 6
+    assert await made.columns == ["a", "b"]
+    assert await df.columns == ["p", "q"]
+
+
+@between
+async def test_frames_of_this_node_are_changed_by_nobody_who_has_the_object():
+    def changing(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.insert_column(0, pl.Series("new", [7, 8, 9]))
+
+    mine = local()
+    df = bp.frames.from_local(mine)
+    changing(mine)
+    assert await df.columns == ["a", "b"]
+    changing(await df.collect())
+    far = there()
+    assert (await bp.remote_call(at("b"), changing, far)).columns == ["new", "a", "b"]
+    assert await bp.frames.on(at("a")).frame(changing, df).columns == ["new", "a", "b"]
+    assert await df.columns == await far.columns == ["a", "b"]
+
+
+@threaded
+@between
+async def test_what_ends_no_node_in_a_thread_ends_none_in_a_query():
+    def interrupted(frame: pl.DataFrame) -> pl.DataFrame:
+        raise KeyboardInterrupt
+
+    def panicking(frame: pl.DataFrame) -> pl.DataFrame:
+        raise pl.exceptions.PanicException("not implemented")
+
+    df = there()
+    with pytest.raises(RemoteError, match="KeyboardInterrupt"):
+        await bp.frames.on(at("b")).frame(interrupted, df)
+    with pytest.raises(RemoteError, match="KeyboardInterrupt"):
+        await df.lazy().map_batches(interrupted).collect()
+    with pytest.raises(RemoteError, match="KeyboardInterrupt"):
+        await df.ref.apply(interrupted)
+    with pytest.raises(RemoteError, match="PanicException: not implemented"):
+        await df.lazy().map_batches(panicking).collect()
+    assert await df.height == 3
