@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 
 FETCHED = "This is what came of fetching argument"  # begins a note on the error; its number, or name, follows
@@ -34,13 +34,12 @@ class StandIn:
         """
         raise NotImplementedError
 
-
     def coming(self) -> Awaitable[Any] | None:
         """What has to be waited for before it can be sent: it does not exist yet. None: nothing."""
         return None
 
-    def sent(self) -> StandIn:
-        """What is sent in its place, once it exists: itself, or a reference that stands for the same."""
+    def renewed(self, newest: Callable[[Any], Any]) -> StandIn:
+        """The same over the newest of its references: one may have been made in the place of another that was lost."""
         return self
 
 

@@ -113,9 +113,16 @@ class RemoteFrame(Remote, StandIn):
         due = self._due
         return None if due.ready else due
 
-    def sent(self) -> StandIn:
-        """The reference: what it stands for is the same frame."""
-        return self.ref
+    def renewed(self, newest: Callable[[Any], Any]) -> StandIn:
+        """The same over the frame that was made in the place of a lost one."""
+        made = self._due.there()
+        ref = newest(made.ref)
+        return self if ref is made.ref else type(self)(Due.known(self._local, made._replace(ref=ref)))
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The reference under it, for pools, which look where an argument is; none as long as it is being made."""
+        return (self.ref,) if self._due.ready else ()
 
     async def value_here(self) -> Any:
         """The frame, for a function on this node that has it as an argument."""

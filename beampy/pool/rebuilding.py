@@ -125,11 +125,11 @@ def is_to_be_made(ref: Any) -> bool:
 
 
 def newest(value: Any) -> Any:
-    """An argument as the reference that it stands for, with what was made in its place, if it was lost before."""
+    """An argument with what was made in its place, if it was lost before."""
     if value.__class__ is Piece:
         return Piece([newest(part) for part in value.parts], value.kind)
-    if isinstance(value, StandIn):
-        value = value.sent()
+    if isinstance(value, StandIn) and not isinstance(value, RemoteRef):
+        return value.renewed(newest)
     while isinstance(value, RemoteRef) and (by := rebuilt_by(value)) is not None and by.made is not None:
         value = by.made
     return value

@@ -142,3 +142,17 @@ async def test_frames_of_a_pool_are_made_again_where_that_is_wanted_and_the_pool
         assert len(pool.runners()) == 1
         del df, small
         await until(lambda: not pool.runners(), 20)
+
+
+def widened(df: pl.DataFrame) -> list[str]:
+    df.insert_column(0, pl.Series("k", [0] * df.height))
+    return df.columns
+
+
+async def test_a_function_that_changes_its_frame_changes_nobody_elses():
+    async with bp.Pool(max=1) as pool:
+        df = pool.frame(large, 1)
+        assert await pool.call(widened, df) == ["k", "a"]
+        assert await pool.map(widened, [df, df]) == [["k", "a"]] * 2
+        assert await df.columns == ["a"]
+        del df
