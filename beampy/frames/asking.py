@@ -166,7 +166,7 @@ async def _asked(
 ) -> Any:
     """The answer of the target, which has the first of the objects if it has any."""
     try:
-        root, steps = with_arguments(tree, _packed).plain()
+        root, steps = _packer()(tree).plain()
         if refs and refs[0].node == target:
             return await using.use(refs[0], query.what, evaluate.evaluate, (refs[1:], root, steps, expected), {})
         return await VerbCaller(query.what)(target, evaluate.evaluate_call, root, steps, refs, expected)
@@ -180,8 +180,18 @@ async def _asked(
         raise
 
 
-def _packed(value: Any) -> Any:
-    return with_arguments(value, _packed) if value.__class__ is Tree else packed(value)
+def _packer() -> Callable[[Any], Any]:
+    """What makes an argument, or a tree, as it is sent: a tree that is there several times once, as one object."""
+    done: dict[int, tuple[Tree, Tree]] = {}
+
+    def pack(value: Any) -> Any:
+        if value.__class__ is not Tree:
+            return packed(value)
+        if id(value) not in done:
+            done[id(value)] = (value, with_arguments(value, pack))
+        return done[id(value)][1]
+
+    return pack
 
 
 async def _made(node: LocalNode, query: Query, expected: str) -> Made:
@@ -220,10 +230,15 @@ class _Leaves:
         self.plans: dict[int, tuple[Scan, Query]] = {}  # by the id of their query
         self.instead: dict[int, Query] = {}  # what plans of other nodes have given, and what is still to be done
         self._operands: dict[int, tuple[Remote, Query]] = {}  # by the id of the operand, which is so kept
+        self._read_already: set[int] = set()  # ids of queries
+        self._trees: dict[int, Tree] = {}  # of operands, by the id of their query: one that is there twice is one
         self._read(query)
         self.several = bool(self._operands or self.plans)
 
     def _read(self, query: Query) -> None:
+        if id(query) in self._read_already:
+            return
+        self._read_already.add(id(query))
         if isinstance(query.root, Scan):
             self.plans[id(query)] = (query.root, query)
             changed(query.root.call.args, self._look)
@@ -268,7 +283,10 @@ class _Leaves:
     def _written(self, value: Any) -> Any:
         if not isinstance(value, Remote):
             return value
-        tree = self.tree(self._operands[id(value)][1])
+        query = self._operands[id(value)][1]
+        tree = self._trees.get(id(query))
+        if tree is None:
+            tree = self._trees[id(query)] = self.tree(query)
         return Object(tree.root) if isinstance(tree.root, int) and not tree.steps else tree
 
     def _number(self, due: Due) -> int:

@@ -119,18 +119,29 @@ def _for_people(name: str) -> str:
     return name.strip("_") if name.startswith("__") else name
 
 
-def evaluated(root: Any, steps: Any, objects: list[Any], function: Callable[[str], Callable[..., Any]]) -> Any:
-    """What a tree gives, of its root and steps as they were sent. `function` finds a function of polars by its name.
+def evaluated(
+    root: Any,
+    steps: Any,
+    objects: list[Any],
+    function: Callable[[str], Callable[..., Any]],
+    done: dict[int, Any] | None = None,
+) -> Any:
+    """What a tree gives, of its root and steps as they were sent. `function` finds a function of polars by its name;
+    `done` has what trees in it have given: one that is there several times is carried out once.
 
     >>> evaluated(0, [("upper", (), {})], ["a"], print)
     'A'
     """
 
+    known = {} if done is None else done
+
     def argument(value: Any) -> Any:
         if value.__class__ is Object:
             return objects[value.number]
         if value.__class__ is Tree:
-            return evaluated(value.root, value.steps, objects, function)
+            if id(value) not in known:
+                known[id(value)] = evaluated(value.root, value.steps, objects, function, known)
+            return known[id(value)]
         return value.unpacked() if isinstance(value, Packed) else value
 
     if root.__class__ is int:

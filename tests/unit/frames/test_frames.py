@@ -706,3 +706,13 @@ async def test_what_ends_no_node_in_a_thread_ends_none_in_a_query():
     with pytest.raises(RemoteError, match="PanicException: not implemented"):
         await df.lazy().map_batches(panicking).collect()
     assert await df.height == 3
+
+
+@between
+async def test_a_frame_and_a_plan_may_be_there_several_times():
+    df = there()
+    assert await df.join(df, on="b").height == 5
+    plan = df.lazy().select("b")
+    for _ in range(4):
+        plan = plan.join(plan, on="b").unique(maintain_order=True)
+    assert (await plan.collect()).rows() == [("x",), ("y",)]

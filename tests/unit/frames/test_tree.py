@@ -114,6 +114,21 @@ def test_plain_tuples_say_the_same():
     assert Tree(0, ()).plain() == (0, ())
 
 
+def test_a_tree_that_is_there_twice_is_carried_out_once():
+    made: list[Box] = []
+
+    def counted(*items: Any) -> Box:
+        made.append(Box(*items))
+        return made[-1]
+
+    tree = Tree(Call("box", (1,), {}), ())
+    for _ in range(30):  # with each of them carried out it would be a thousand million
+        tree = Tree(Call("box", (tree, tree), {}), ())
+    root, steps = tree.plain()
+    evaluated(root, steps, [], {"box": counted}.__getitem__)
+    assert len(made) == 31
+
+
 def test_what_is_asked_for_is_shown_by_its_last_steps():
     def steps(*names: str) -> tuple[Step, ...]:
         return tuple(Step(name, (), {}) for name in names)
