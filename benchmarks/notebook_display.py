@@ -36,10 +36,8 @@ pool = bp.Pool("display")
 pool.metrics()
 manager, cell, began = pool._manager, current_cell(), time.time()
 
-def train(): ...
-
 class Call:
-    function, manager = train, manager
+    name, manager = "train", manager
     def __init__(self, number):
         self.number, self.label, self.step = number, f"display-runner-{number}", 0
         self.progress = CallProgress()

@@ -300,7 +300,7 @@ def rebuilt(crash: Crash, pid: Pid) -> BaseException:
     original = crash.exception
     if isinstance(original, Exception):
         try:
-            error = copy.copy(original)
+            error = _copied(original)
         except Exception:  # an __init__ that its own args do not fit
             error = _copied_around_init(original)
     if error is None or error.__class__ is not original.__class__:
@@ -308,6 +308,21 @@ def rebuilt(crash: Crash, pid: Pid) -> BaseException:
     BaseException.__setattr__(error, "__cause__", RemoteTraceback(crash.traceback))
     BaseException.__setattr__(error, "__notes__", [*getattr(error, "__notes__", ()), f"raised in {pid!r}"])
     return error
+
+
+def _copied(original: Exception) -> Exception:
+    """A copy as `copy.copy` makes one, if no package has had its own way put in place of the class's: tblib, which dask
+    loads, keeps tracebacks, and loses what built-in exceptions have in fields.
+    """
+    if hasattr(original, "__copy__"):
+        found: Exception = copy.copy(original)
+        return found
+    reduced: Any = original.__reduce_ex__(4)
+    make, args, *state = reduced
+    made: Exception = make(*args)
+    if state and state[0]:
+        made.__setstate__(state[0])
+    return made
 
 
 def _copied_around_init(original: Exception) -> Exception | None:

@@ -24,6 +24,7 @@ from beampy.core.signals import Crash
 from beampy.errors import EncodeError
 from beampy.wire.carrier import MANIFEST, REFERENCES, manifest, section_of
 from beampy.wire.codec_buffers import reduce_beside
+from beampy.wire.codec_exceptions import reduce_exception
 from beampy.wire.codec_loads import NeedsImport
 from beampy.wire.codec_paths import MAIN, explained
 from beampy.wire.decoding import ADDRESSED, CRASH, DEFINED, FOREIGN, OTHERS_REF, PLAIN, REFERENCE, Decoder, Hook, asked
@@ -326,7 +327,9 @@ def _override(encoder: Encoder, trail: list[Any], lent: Lent) -> Callable[[Any],
         if kind is FunctionType or issubclass(kind, type) or kind in kinds:
             return by_name(obj)
         reduced = reduce_beside(obj, kind)
-        return of_main(obj, kind) if reduced is NotImplemented else reduced
+        if reduced is NotImplemented:
+            reduced = of_main(obj, kind)
+        return reduce_exception(obj, kind) if reduced is NotImplemented else reduced
 
     def reference(obj: Any) -> Any:
         try:
