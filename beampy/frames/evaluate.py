@@ -23,6 +23,7 @@ from beampy.core.current import current
 from beampy.core.signals import Crash
 from beampy.core.standin import has_standins, resolved
 from beampy.errors import NotAFrame, RemoteError
+from beampy.frames.functions import unpacked
 from beampy.frames.tree import evaluated, shown
 from beampy.otp.rpc_thread import in_thread
 from beampy.refs.service import refs_of
@@ -120,7 +121,7 @@ async def _object(ref: RemoteRef[Any]) -> Any:
 
 
 def _carried_out(root: Any, steps: Any, objects: list[Any], expected: str) -> Any:
-    value = evaluated(root, steps, objects, _function)
+    value = evaluated(root, steps, objects, _function, expression=unpacked)
     if expected == "DataFrame" and isinstance(value, pl.LazyFrame):
         value = value.collect()
     if expected and KINDS.get(type(value)) != expected:

@@ -17,13 +17,20 @@ import polars as pl
 
 from beampy.code.origin import here
 from beampy.errors import EncodeError
-from beampy.frames.tree import Packed
+from beampy.frames.tree import EXPR, Packed
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 MARK = b"PLPYFN"  # begins a Python function in polars' bytes
 TRAVELS = ("source", "shipped")  # the kinds of modules that do: of this process, and of others before it
+
+
+def unpacked(value: tuple[Any, ...]) -> pl.Expr:
+    """What `packed` has made of an expression: a plain tuple, as those cost less to send than what is pickled."""
+    expr: pl.Expr = pl.Expr.__new__(pl.Expr)
+    expr.__setstate__(value[1])
+    return expr
 
 
 class Expression(Packed):
@@ -48,9 +55,7 @@ class Expression(Packed):
                     "of it, with frame(fn)",
                     name=name,
                 )
-        expr: pl.Expr = pl.Expr.__new__(pl.Expr)
-        expr.__setstate__(self.state)
-        return expr
+        return unpacked((EXPR, self.state))
 
 
 def packed(value: Any) -> Any:
@@ -61,10 +66,8 @@ def packed(value: Any) -> Any:
         state = value.__getstate__()
     except Exception as error:  # RuntimeError, with Python's own as text
         raise EncodeError("an expression", str(error)) from error
-    if MARK not in state:
-        return value
-    modules = _modules(state)
-    return Expression(state, modules) if modules else value
+    modules = _modules(state) if MARK in state else None
+    return Expression(state, modules) if modules else (EXPR, state)
 
 
 def _modules(state: bytes) -> dict[str, ModuleType]:

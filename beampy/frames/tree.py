@@ -25,6 +25,9 @@ class Object(NamedTuple):
     number: int
 
 
+EXPR = "\0beampy.frames:expression"  # begins a tuple that stands for an expression, which its reader makes again
+
+
 class Packed:
     """An argument that is not what it will be there."""
 
@@ -77,6 +80,8 @@ def changed(value: Any, fn: Callable[[Any], Any]) -> Any:
     if kind is list:
         return [changed(each, fn) for each in value]
     if kind is tuple:
+        if len(value) == 2 and value[0].__class__ is str and value[0] == EXPR:
+            return fn(value)
         return tuple(changed(each, fn) for each in value)
     if kind is dict:
         return {key: changed(each, fn) for key, each in value.items()}
@@ -119,15 +124,21 @@ def _for_people(name: str) -> str:
     return name.strip("_") if name.startswith("__") else name
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 def evaluated(
     root: Any,
     steps: Any,
     objects: list[Any],
     function: Callable[[str], Callable[..., Any]],
     done: dict[int, Any] | None = None,
+    expression: Callable[[Any], Any] = _as_it_is,
 ) -> Any:
-    """What a tree gives, of its root and steps as they were sent. `function` finds a function of polars by its name;
-    `done` has what trees in it have given: one that is there several times is carried out once.
+    """What a tree gives, of its root and steps as they were sent. `function` finds a function of polars by its name,
+    `expression` makes one again that was sent as a tuple; `done` has what trees in it have given: one that is there
+    several times is carried out once.
 
     >>> evaluated(0, [("upper", (), {})], ["a"], print)
     'A'
@@ -136,11 +147,13 @@ def evaluated(
     known = {} if done is None else done
 
     def argument(value: Any) -> Any:
+        if value.__class__ is tuple:  # `changed` leaves those that stand for an expression
+            return expression(value)
         if value.__class__ is Object:
             return objects[value.number]
         if value.__class__ is Tree:
             if id(value) not in known:
-                known[id(value)] = evaluated(value.root, value.steps, objects, function, known)
+                known[id(value)] = evaluated(value.root, value.steps, objects, function, known, expression)
             return known[id(value)]
         return value.unpacked() if isinstance(value, Packed) else value
 

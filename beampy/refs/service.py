@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("beampy.refs")
 
-MOMENT = 0.002  # seconds that what the references of a message give rise to waits for more: calls in a row
+MOMENT = 0.01  # seconds that what the references of a message give rise to waits for more: calls in a row
 SWEEP = 0.1  # seconds between two looks at what has died: freed within a second, at a thousandth of a core
 FIRST, MOST = 0.5, 10.0  # seconds until it is tried again to reach a node: doubling, at most that
 

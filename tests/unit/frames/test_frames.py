@@ -715,4 +715,12 @@ async def test_a_frame_and_a_plan_may_be_there_several_times():
     plan = df.lazy().select("b")
     for _ in range(4):
         plan = plan.join(plan, on="b").unique(maintain_order=True)
-    assert (await plan.collect()).rows() == [("x",), ("y",)]
+    assert sorted((await plan.collect()).rows()) == [("x",), ("y",)]
+
+
+@between
+async def test_tuples_in_arguments_are_tuples():
+    df = there()
+    found = await df.filter((pl.col("a") > 1, pl.col("b") == "x")).collect()
+    assert found.rows() == [(3, "x"), (2, "x")]
+    assert await df.select((pl.col("a"), "b")).columns == ["a", "b"]
