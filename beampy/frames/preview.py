@@ -218,7 +218,7 @@ def _look(frame: RemoteFrame, kind: str, want: Wanted, end: float) -> Sight:
     shape = made.shape
     if shape is None and rows is not None:
         shape = rows.shape[:1] if frame._kind == "Series" else rows.shape
-    return Sight(headline(kind, shape, made.ref.nbytes, made.ref.node), rows, note)
+    return Sight(headline(kind, shape, made.ref.nbytes, frame.node), rows, note)
 
 
 def _rows(frame: RemoteFrame, due: Due, made: Made, want: Wanted, end: float) -> tuple[Excerpt | None, str]:
