@@ -39,12 +39,12 @@ def taken() -> int:
 def counted(evaluated: Callable[..., Any]) -> Callable[..., Any]:
     """What carries out queries, which counts."""
 
-    def counting(root: Any, steps: Any, *rest: Any) -> Any:
+    def counting(root: Any, steps: Any, *rest: Any, **more: Any) -> Any:
         global _count
         if is_operation(root, steps):
             with _lock:
                 _count += 1
-        return evaluated(root, steps, *rest)
+        return evaluated(root, steps, *rest, **more)
 
     return counting
 

@@ -163,6 +163,7 @@ def test_a_first_use_whose_backend_does_not_start_has_a_deadline(blocks: bool, m
         backend.go.set()
 
 
+@pytest.mark.loops("asyncio", "uvloop")  # a thread of the simulator is at work at once, and waits for nothing
 async def test_a_backend_that_does_not_start_is_given_up_in_a_process_too():
     backend = Backend()
     try:
