@@ -168,6 +168,7 @@ def test_concurrent_futures_can_wait_for_them(pool, executor):
     futures = [executor.submit(fails, 1), executor.submit(square, 1)]
     done, _ = concurrent.futures.wait(futures, DEADLINE, concurrent.futures.FIRST_EXCEPTION)
     assert futures[0] in done
+    concurrent.futures.wait(futures, DEADLINE)  # the other one may not have begun yet, and would be held for ever
     hold(pool)
     futures = [executor.submit(square, n) for n in range(3)]
     cancelling = threading.Timer(0.01, lambda: [future.cancel() for future in futures])
