@@ -12,7 +12,6 @@ cores.
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,6 +20,7 @@ import beampy as bp
 from benchmarks.case import Case, Figure, Figures, percentile_us
 from benchmarks.frames_work import columns
 from benchmarks.harness import main
+from benchmarks.remote_call import each_timed
 from benchmarks.two_nodes import placed, turns
 
 if TYPE_CHECKING:
@@ -47,16 +47,6 @@ def selected() -> None:
 
 def nothing() -> None:
     """On the other node: returns at once."""
-
-
-async def timed(do: Callable[[], Awaitable[Any]], n: int) -> list[float]:
-    """The seconds that each of n took."""
-    took = []
-    for _ in range(n):
-        began = perf_counter()
-        await do()
-        took.append(perf_counter() - began)
-    return took
 
 
 async def frames_ops(n: int, other: Other) -> Figures:
@@ -91,7 +81,7 @@ async def frames_ops(n: int, other: Other) -> Figures:
     with placed(other.pid, apart=True):
         for count in turns(n):
             for name, do in ways.items():
-                took[name] += await timed(do, count)
+                took[name] += await each_timed(do, count)
     return {f"frames_ops.{name}": percentile_us(seconds, 0.5) for name, seconds in took.items()}
 
 

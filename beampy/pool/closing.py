@@ -94,8 +94,7 @@ async def end(manager: Manager, why: str, seconds: float) -> None:
     for call in [*manager.calls.values(), *manager.pausing]:
         call.reject(PoolClosed(manager.name, why))
     if manager.guests:
-        leaving = [asyncio.wrap_future(guest()) for guest in list(manager.guests)]
-        await asyncio.wait(leaving, timeout=min(seconds, HOOKS))
+        await _without_guests(manager, min(seconds, HOOKS))
     placed = {child.place.owner for child in manager.held.values() if child.place is not None}
     ends = [
         ending.stop(manager, runner, seconds if runner in placed else min(seconds, CLEANUP))
@@ -126,3 +125,16 @@ async def patient(task: asyncio.Task[None] | None, seconds: float) -> None:
     """Wait for what ends a runner already."""
     if task is not None:
         await asyncio.wait({task}, timeout=seconds + ending.SLACK)
+
+
+async def _without_guests(manager: Manager, seconds: float) -> None:
+    """What lives on the runners ends before them, if it does within `seconds`."""
+    leaving = [asyncio.wrap_future(guest()) for guest in list(manager.guests)]
+    ended, late = await asyncio.wait(leaving, timeout=seconds)
+    for guest in ended:
+        if not guest.cancelled() and (error := guest.exception()) is not None:
+            log.error("pool %s: what lives on its runners ended with an error", manager.name, exc_info=error)
+    if late:
+        log.warning(
+            "pool %s: what lives on its runners did not end in %g s, its runners end now", manager.name, seconds
+        )

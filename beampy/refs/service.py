@@ -74,7 +74,8 @@ class Refs:
         self._pid = os.getpid()
         self._timer: asyncio.TimerHandle | None = None
         self._armed = False  # whether a sweep is coming; read by other threads, which may ask once too often
-        self._flushing = False
+        self._flushing = False  # at the end of this turn
+        self._moment: asyncio.TimerHandle | None = None  # for the flush that is not urgent
         self._reaching: dict[str, asyncio.Task[None]] = {}
         self._closed = False
         self.unreached: dict[str, float] = {}  # until when no use of an object tries to connect to its owner
@@ -235,12 +236,14 @@ class Refs:
 
     def _in_a_moment(self) -> None:
         """Flush soon, together with what comes until then: each frame of its own costs both sides a system call."""
-        if not self._flushing and not self._closed:
-            self._flushing = True
-            self.loop.call_later(MOMENT, self._flush_now, context=self.context)
+        if not self._flushing and self._moment is None and not self._closed:
+            self._moment = self.loop.call_later(MOMENT, self._flush_now, context=self.context)
 
     def _flush_now(self) -> None:
         self._flushing = False
+        if self._moment is not None:
+            self._moment.cancel()
+            self._moment = None
         if not self._closed:
             self.read()
             self.flush()
@@ -337,8 +340,9 @@ class Refs:
     def close(self) -> None:
         """The node has stopped: other nodes see that for themselves. Its objects are let go."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._moment):
+            if timer is not None:
+                timer.cancel()
         for task in self._reaching.values():
             task.cancel()
         self._reaching.clear()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 import beampy as bp
+from beampy.pool import closing
 from beampy.pool.pool import Pool
 from beampy.testing.pool_backend import LoopBackend
 from tests.unit.pool.ground import SEEN, double, fail, forever, pooled, running, until
@@ -120,6 +122,34 @@ async def test_a_pool_that_is_not_running_says_so():
         pass
     with pytest.raises(bp.errors.PoolClosed, match="it was stopped"):
         pool.call(double, 1)
+
+
+@pooled
+async def test_what_lives_on_the_runners_ends_before_them_and_its_failures_are_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(closing, "HOOKS", 0.1)
+    backend = LoopBackend()
+    failed, ended, late = Future[None](), Future[None](), Future[None]()
+    there: list[int] = []
+
+    def guest() -> Future[None]:
+        there.append(len(backend.machines))
+        ended.set_result(None)
+        return ended
+
+    failed.set_exception(OSError("it has lost its way"))
+    async with Pool(backend=backend, name="hosts") as pool:
+        await pool.call(double, 1)
+        pool._manager.guests += [lambda: failed, guest, lambda: late]
+    assert there == [1]
+    assert backend.machines == []
+    said = [(record.levelname, record.getMessage()) for record in caplog.records if "hosts" in record.getMessage()]
+    assert said == [
+        ("ERROR", "pool hosts: what lives on its runners ended with an error"),
+        ("WARNING", "pool hosts: what lives on its runners did not end in 0.1 s, its runners end now"),
+    ]
+    assert "it has lost its way" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import pytest
 import beampy as bp
 from beampy.core.current import current, here
 from beampy.errors import OwnerLost, RefExpired, RemoteProtocolError, UnknownRef
-from beampy.refs.service import Refs, refs_of
+from beampy.refs.service import MOMENT, Refs, refs_of
 from beampy.testing import harness
 from tests.unit.otp.nodes_ground import Cluster, until
 from tests.unit.refs.using_ground import Shelf, at, between, refs_at
@@ -261,6 +261,34 @@ async def test_finalizers_that_send_references_whenever_a_collection_runs(nodes:
     bp.exit(pid, "kill")
     del ref
     await until(lambda: is_empty(refs_at(nodes, "b")) and is_empty(mine()), True)
+
+
+# --- when it is told
+
+
+async def test_what_is_urgent_does_not_wait_for_what_is_not() -> None:
+    """What came with messages is answered a moment later, and what a connection brings in this turn: with the rest."""
+
+    async def body() -> None:
+        refs = mine()
+        flushed: list[float] = []
+        refs.opened("b@b", 1)
+        await asyncio.sleep(0)
+        refs.flush = lambda: flushed.append(refs.loop.time())  # type: ignore[method-assign]
+        refs.arrived("b@b", ())
+        await asyncio.sleep(0)
+        assert not flushed
+        refs.dead("c@c", 1)
+        await asyncio.sleep(0)
+        assert len(flushed) == 1
+        refs.arrived("b@b", ())
+        refs.arrived("b@b", ())
+        began = refs.loop.time()
+        await until(lambda: len(flushed) > 1, True)
+        assert flushed[1] - began > MOMENT / 2, "the timer of before is gone"
+        assert len(flushed) == 2
+
+    await harness.run(body)
 
 
 # --- who listens, and what cannot be
