@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 ROWS, COLUMNS, CHARACTERS, ITEMS = 10, 75, 30, 3
 # What an excerpt has at most, whatever polars is set to: what people read at one sight, and 1 s brings from afar.
 MOST_ROWS, MOST_COLUMNS, MOST_CHARACTERS, MOST_ITEMS = 200, 100, 2000, 100
-COLUMN = 64 * 1024  # bytes of a column that may travel as they are: with 100 columns 6 MB, 0.1 s of a slow network
+COLUMN = 64 * 1024  # bytes of a column that may travel as they are: with 100 columns 6 MB, 0.1 s of a slow network;
+# of those that are larger as many characters
 BINARY = 4  # of bytes more are shown than of text: as they are wide, so they are cut later
 
 
@@ -132,7 +133,8 @@ def _light(rows: pl.DataFrame, shape: tuple[int, int], want: Wanted) -> Excerpt:
         if cut is not column and not _travels(cut):
             cut = _anew(cut)
         if not _travels(cut):
-            plain[column.name] = type_name(column)
+            if column.dtype != pl.String:
+                plain[column.name] = type_name(column)
             cut = as_text(column, want)
         columns.append(cut)
     return Excerpt(pl.DataFrame(columns) if columns else rows, shape, plain)
@@ -198,8 +200,13 @@ def _anew(column: pl.Series) -> pl.Series:
 
 
 def as_text(column: pl.Series, want: Wanted) -> pl.Series:
-    """Each cell as polars shows it; nulls stay."""
-    cells = [None if null else cell_text(column, row, want.characters) for row, null in enumerate(column.is_null())]
+    """Each cell as polars shows it, or the text itself, so short that all together are small; nulls stay."""
+    most = max(CHARACTERS, min(MOST_CHARACTERS, COLUMN // max(1, column.len())))
+    if column.dtype == pl.String:
+        cells = [text if text is None or len(text) <= most else f"{text[:most]}…" for text in column.str.head(most + 1)]
+    else:
+        nulls = enumerate(column.is_null())
+        cells = [None if null else cell_text(column, row, want.characters, most) for row, null in nulls]
     return pl.Series(column.name, cells, dtype=pl.String)
 
 
@@ -229,8 +236,8 @@ def cells(frame: pl.DataFrame, characters: int = MOST_CHARACTERS) -> list[list[s
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def cell_text(column: pl.Series, row: int, characters: int) -> str:
-    """A cell as polars' tables show it.
+def cell_text(column: pl.Series, row: int, characters: int, most: int = MOST_CHARACTERS) -> str:
+    """A cell as polars' tables show it, with texts of so many characters, and of so many altogether.
 
     >>> cell_text(pl.Series([[1, 2, 3, 4]]), 0, 30)
     '[1, 2, … 4]'
@@ -239,7 +246,7 @@ def cell_text(column: pl.Series, row: int, characters: int) -> str:
         found: str = column._s.get_fmt(row, characters)  # as polars' own HTML does
     except Exception:
         found = str(column[row])
-    return found if len(found) <= MOST_CHARACTERS else f"{found[:MOST_CHARACTERS]}…"
+    return found if len(found) <= most else f"{found[:most]}…"
 
 
 def type_name(column: pl.Series) -> str:

@@ -193,16 +193,21 @@ class Table:
 
     def rows(self, offset: int) -> Handle[Excerpt]:
         """A page, from a row on, as it is shown: with long cells cut, and the first columns of many."""
-        return _asked(self._frame._due, "table", excerpt.page, offset, self._want())
+        return _asked(self._frame._due, "table", excerpt.page, offset, self.want())
 
-    def _want(self) -> Wanted:
+    def want(self) -> Wanted:
+        """What is brought of a page."""
         want = excerpt.wanted()
         return Wanted(self.page, 0, excerpt.MOST_COLUMNS, 0, max(LONG, want.characters), want.items)
 
     def first(self) -> Sight:
         """Its first page, as far as that is here within a second."""
-        sight = preview.look(self._frame, self._want())
+        sight = preview.look(self._frame, self.want())
         return sight._replace(headline=sight.headline.replace("RemoteDataFrame", "Table", 1))
+
+    def headline(self, shape: tuple[int, int]) -> str:
+        """What it is, in one line, when a page of it is here."""
+        return preview.headline("Table", shape, self._frame.nbytes, self._frame.node)
 
     def close(self) -> None:
         """It is over, wherever it stands, and the frame is let go."""

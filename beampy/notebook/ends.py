@@ -12,6 +12,7 @@ Place: around `kernel.do_shutdown`. In a terminal there is none; nodes are stopp
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,11 @@ def install(shell: Any) -> Callable[[], object]:
         return lambda: None
 
     async def awaited(restart: bool) -> Any:
-        end_all()
+        end_all(restart)
         return await before(restart)
 
     def called(restart: bool) -> Any:
-        end_all()
+        end_all(restart)
         return before(restart)
 
     do_shutdown = awaited if inspect.iscoroutinefunction(before) else called
@@ -52,9 +53,14 @@ def install(shell: Any) -> Callable[[], object]:
     return undo
 
 
-def end_all() -> None:
-    """The kernel ends: stop its nodes, and bring up no other."""
+def end_all(restart: bool = False) -> None:
+    """The kernel ends: stop its nodes, and bring up no other. Tables of frames become their first page, so that this is
+    what is saved; not at a restart, when JupyterLab has forgotten what it showed.
+    """
     first_use.close()
+    tables = sys.modules.get("beampy.notebook.table")
+    if tables is not None and not restart:
+        tables.close_all()
     stop_all(PATIENCE)
 
 

@@ -1,12 +1,14 @@
 """Remote frames in notebooks: IPython does not keep what was displayed, so that memory is free when its name is gone.
 
 IPython keeps what a cell displays, in `Out`, `_oh`, `_N`, `_`, `__` and `___`, and what failed, in `sys.last_value`,
-whose traceback has the variables of all functions that failed. A frame of gigabytes on some node would stay for ever.
+whose traceback has the variables of all functions that failed. A frame of gigabytes on some node would stay for ever;
+so would an object that a RemoteRef is of, for which all of this holds, too.
 
 Rule: `_` is the frame that was displayed last, until the next cell has run. Everything else of these is what stands for
 the frame: it can be used like it as long as the frame lives, for which it needs a name, and says what it was after
-that. A list, tuple or dict with frames in it is treated so, too: in `Out` is a copy of it. When a cell has failed its
-variables can be looked at in the next one (`%debug`); then functions in the traceback that had frames lose theirs.
+that. A list, tuple or dict with frames in it is treated so, too: in `Out` is a copy of it. So is a method of a frame.
+When a cell has failed its variables can be looked at in the next one (`%debug`); then functions in the traceback that
+had frames lose theirs, and the failure itself has what stands for them.
 
 What is displayed while it is still being made becomes the preview in its place, as Handles do.
 
@@ -21,7 +23,8 @@ import logging
 import sys
 import time
 import weakref
-from types import CellType, FrameType
+from operator import getitem
+from types import CellType, FrameType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from beampy.errors import FrameGone
@@ -37,8 +40,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("beampy.notebook")
 
 HOMES = frozenset(  # of the classes that are handles of frames, or have one
-    f"beampy.frames.{name}"
-    for name in ("dataframe", "series", "lazyframe", "grouped", "paging", "partitioned", "partitioned_groups")
+    f"beampy.{name}"
+    for name in (
+        *("frames.dataframe", "frames.series", "frames.lazyframe", "frames.grouped", "frames.paging"),
+        *("frames.partitioned", "frames.partitioned_groups", "refs.ref"),
+    )
 )
 UNDERS = ("_", "__", "___")
 INSIDE = 100  # things in a list, tuple or dict that are looked at: no one displays more frames at once
@@ -51,8 +57,9 @@ TYPES = (("beampy.frames.dataframe", "RemoteDataFrame"), ("beampy.frames.series"
 
 
 def is_frame(value: Any) -> bool:
-    """Whether it is a handle of a frame on some node, or has one."""
-    return type(value).__module__ in HOMES
+    """Whether it is a handle of a frame or of an object on some node, or has one."""
+    kind = type(value)
+    return kind.__module__ in HOMES or (kind is MethodType and type(value.__self__).__module__ in HOMES)
 
 
 def holds_frames(value: Any, deep: int = 0) -> bool:
@@ -97,7 +104,7 @@ class Shown:
     __slots__ = ("__weakref__", "_beampy_ref", "_beampy_what")
 
     def __init__(self, value: Any) -> None:
-        object.__setattr__(self, "_beampy_ref", weakref.ref(value) if _can_be_weak(value) else _gone)
+        object.__setattr__(self, "_beampy_ref", _weakly(value))
         object.__setattr__(self, "_beampy_what", named(value))
 
     def __getattr__(self, name: str) -> Any:
@@ -122,7 +129,7 @@ class Shown:
         return [] if live is None else dir(live)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _living(self).__reduce_ex__(protocol)
+        return getitem, ((_living(self),), 0)  # itself, as it travels
 
     def __repr__(self) -> str:
         live = self._beampy_ref()
@@ -142,8 +149,11 @@ class Shown:
         display(live)  # type: ignore[no-untyped-call]
 
 
-def _can_be_weak(value: Any) -> bool:
-    return bool(getattr(type(value), "__weakrefoffset__", 0))
+def _weakly(value: Any) -> Callable[[], Any]:
+    method = type(value) is MethodType
+    if not getattr(type(value.__self__ if method else value), "__weakrefoffset__", 0):
+        return _gone
+    return weakref.WeakMethod(value) if method else weakref.ref(value)
 
 
 def _gone() -> None:
@@ -180,6 +190,10 @@ Shown.__hash__ = object.__hash__  # type: ignore[method-assign]
 def named(value: Any) -> str:
     """What a frame is, in a few words, without waiting for anything."""
     kind = type(value).__name__
+    if kind == "method":
+        return f"{value.__name__} of {named(value.__self__)}"
+    if kind == "RemoteRef":
+        return f"RemoteRef {value.shown()}"
     due = getattr(value, "_held", None)
     if due is None or not getattr(due, "ready", False):
         return kind
@@ -266,6 +280,8 @@ class Unpinning:
         """The failure of the cell before is not looked at any more."""
         before, self._failed = self._failed, error
         if before is not None and before is not error:
+            for each in chain_of(before):
+                weaken(each)
             for frame in frames_of(before):
                 if has_handles(frame):
                     try:
@@ -275,8 +291,8 @@ class Unpinning:
                         continue
 
 
-def frames_of(error: BaseException) -> Iterator[FrameType]:
-    """The frames of the tracebacks of an exception, and of those that led to it."""
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and those that led to it."""
     waiting: list[BaseException] = [error]
     seen: set[int] = set()
     left = LONG
@@ -288,6 +304,20 @@ def frames_of(error: BaseException) -> Iterator[FrameType]:
         left -= 1
         led = (one.__cause__, one.__context__, *getattr(one, "exceptions", ()))
         waiting += [each for each in led if each is not None]
+        yield one
+
+
+def weaken(error: BaseException) -> None:
+    """What an exception itself has of frames: Python gives an AttributeError the object that lacks the attribute."""
+    if holds_frames(error.args):
+        error.args = weak(error.args)
+    if isinstance(error, AttributeError) and holds_frames(error.obj):
+        error.obj = weak(error.obj)
+
+
+def frames_of(error: BaseException) -> Iterator[FrameType]:
+    """The frames of the tracebacks of an exception, and of those that led to it."""
+    for one in chain_of(error):
         tb, steps = one.__traceback__, 0
         while tb is not None and steps < LONG:
             yield tb.tb_frame

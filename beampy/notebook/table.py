@@ -3,10 +3,11 @@
 Rule: a page is text when it gets here, and there is one of it, in the browser and in this process. Whatever takes time
 is asked of the frame's node, and answered from the display thread; so a table works while a cell computes, where the
 browser's messages get here then (busy.py). Questions are numbered, and of each browser page only the newest is
-answered. Without anywidget, and in what is saved, a table is its first page.
+answered. Without anywidget, and where what was saved is read without JupyterLab, a table is its first page.
 
-The view keeps the frame as long as it stands somewhere: its cell was not run again, its output not cleared, and it is
-one of the last `KEPT`. It then becomes its first page, and lets go.
+The view keeps the frame as long as a browser page shows it. When it is shown again later, it works if something else
+has kept the frame meanwhile. It is over, and becomes its first page, when its cell is run again, the table is closed,
+or it is not one of the last `KEPT` any more.
 
 Place: over frames/paging.py, which brings pages. What is said between it and table.js stands in both.
 """
@@ -17,25 +18,27 @@ import json
 import logging
 import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from beampy.errors import FrameGone
 from beampy.notebook import drawing, widget
 from beampy.notebook.cells import Cell, current_cell
 from beampy.notebook.live_card import in_notebook
 from beampy.notebook.publishing import publisher_of
 
 if TYPE_CHECKING:
-    from beampy.frames.excerpt import Excerpt
+    from beampy.frames.due import Due
+    from beampy.frames.excerpt import Excerpt, Wanted
     from beampy.frames.paging import Table
 
 log = logging.getLogger("beampy.notebook")
 
-KEPT = 20  # tables that stand somewhere with buttons: each keeps a frame on some node
+KEPT = 20  # tables that stand somewhere with buttons: each may keep a frame on some node
 PAGES = 8  # browser pages with the same notebook whose questions are kept apart
-GRACE = 30.0  # seconds until a view that has gone from a page is over: a page that is loaded again is back by then
+GRACE = 30.0  # seconds until a view that is shown nowhere lets go: a page that is loaded again is back by then
 
 _open: OrderedDict[str, TableView] = OrderedDict()  # by the id of its comm: the oldest first
 _by_cell: dict[str, list[weakref.ref[TableView]]] = {}  # by the id of a cell in its notebook
@@ -45,14 +48,18 @@ class TableView:
     """A table in a cell of a notebook."""
 
     def __init__(self, table: Table, cell: Cell) -> None:
-        self.table: Table | None = table
         self.cell = cell
         self.display_id = uuid4().hex
+        self.over = False  # it has no buttons any more
+        self._table: Table | None = table  # none as long as no browser page shows it
+        self._due = weakref.ref(table._frame._due)
+        self._page = table.page
         self._asked: OrderedDict[str, tuple[int, Any]] = OrderedDict()  # by browser page: its question, and its Handle
         self._here = True  # a browser page has said that it shows it
         sight = table.first()
+        self._what = sight.headline
         self._static = table.bundle(sight)
-        first = "" if sight.rows is None else json.dumps(told(sight.rows, 0, table.page, sight.headline))
+        first = "" if sight.rows is None else json.dumps(told(sight.rows, 0, table.want(), sight.headline))
         self._inner = _kind()(key=uuid4().hex, first=first)
         self._inner.on_msg(self._take)
         self.id: str = self._inner.model_id
@@ -60,29 +67,65 @@ class TableView:
     def show(self) -> None:
         """It stands in its cell, on the thread of that."""
         view = {widget.VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.id}}
-        assert self.table is not None
-        self.table._views.append(self)
+        self.table()._views.append(self)
         _open[self.id] = self
         widget.also.add(self.id)
         self.cell.display_here(self._static | view, {}, self.display_id)
         while len(_open) > KEPT:
             next(iter(_open.values())).close()
 
+    def table(self) -> Table:
+        """The table, which it keeps again. FrameGone: it did not for a while, and the frame was freed then."""
+        if self._table is None:
+            due = self._due()
+            if due is None:
+                raise FrameGone(self._what)
+            self._table = again(due, self._page)
+        return self._table
+
     def close(self, *, gone: bool = False) -> None:
         """It has no buttons any more, and lets the frame go. `gone`: it stands nowhere. Any thread."""
-        table, self.table = self.table, None
-        if table is None:
+        if self.over:
             return
-        if self in table._views:
+        self.over = True
+        table, self._table = self._table, None
+        if table is not None and self in table._views:
             table._views.remove(self)
         _open.pop(self.id, None)
         widget.also.discard(self.id)
-        for _, handle in self._asked.values():
-            handle.cancel()
-        self._asked.clear()
         drawing.soon(lambda: self._end(gone))
 
+    # what the browser says
+
+    def _take(self, _: Any, said: Any, __: Any) -> None:
+        """Any thread, at once: one thread, the display thread, does all that follows."""
+        if isinstance(said, dict) and not self.over:
+            drawing.soon(lambda: self._heard(said))
+
+    def _heard(self, said: dict[str, Any]) -> None:
+        if self.over:
+            return
+        kind, by, number, offset = (said.get(name) for name in ("kind", "by", "number", "offset"))
+        if kind == "gone":
+            self._here = False
+            self._say({"kind": "who"})
+            drawing.after(GRACE, self._look)
+        elif kind == "here":
+            self._here = True
+            with suppress(FrameGone):  # said when a page is asked for
+                self.table()
+        elif kind == "ask" and isinstance(by, str) and isinstance(number, int) and isinstance(offset, int):
+            self._here = True
+            self._ask(by, number, max(0, offset))
+
+    def _look(self) -> None:
+        """No browser page has shown it for a while: it keeps the frame no longer."""
+        if not self._here and not self.over:
+            self._table = None
+            self._take_back()
+
     def _end(self, gone: bool) -> None:
+        self._take_back()
         if not gone:
             self.cell.publisher.display(self.cell.parent, self._static, {}, self.display_id, update=True)
         layout = self._inner.layout
@@ -90,25 +133,10 @@ class TableView:
         if layout is not None:
             layout.close()
 
-    # what the browser says: any thread, at once
-
-    def _take(self, _: Any, said: Any, __: Any) -> None:
-        if not isinstance(said, dict) or self.table is None:
-            return
-        kind, by, number, offset = (said.get(name) for name in ("kind", "by", "number", "offset"))
-        if kind == "here":
-            self._here = True
-        elif kind == "gone":
-            self._here = False
-            self._say({"kind": "who"})
-            drawing.after(GRACE, self._look)
-        elif kind == "ask" and isinstance(by, str) and isinstance(number, int) and isinstance(offset, int):
-            self._here = True
-            self._ask(by, number, max(0, offset))
-
-    def _look(self) -> None:
-        if not self._here:
-            self.close()
+    def _take_back(self) -> None:
+        for _, handle in self._asked.values():
+            handle.cancel()
+        self._asked.clear()
 
     def _ask(self, by: str, number: int, offset: int) -> None:
         before = self._asked.pop(by, None)
@@ -117,10 +145,8 @@ class TableView:
                 self._asked[by] = before
                 return
             before[1].cancel()
-        table = self.table
-        if table is None:
-            return
         try:
+            table = self.table()
             handle: Any = table.rows(offset)
         except Exception as error:
             self._failed(by, number, error)
@@ -130,27 +156,23 @@ class TableView:
         self._asked[by] = (number, handle)
         done = getattr(handle, "add_done_callback", None)
         if done is None:
-            drawing.soon(lambda: self._answer(by, number, offset))
+            self._answer(by, number, offset)
         else:
             done(lambda _: drawing.soon(lambda: self._answer(by, number, offset)))
 
-    # on the display thread
-
     def _answer(self, by: str, number: int, offset: int) -> None:
-        asked = self._asked.get(by)
-        if asked is None or asked[0] != number or asked[1].cancelled():
+        asked, table = self._asked.get(by), self._table
+        if asked is None or asked[0] != number or asked[1].cancelled() or table is None:
             return
         del self._asked[by]
-        table = self.table
-        if table is None:
-            return
         error = asked[1].exception(0)
         if error is not None:
             self._failed(by, number, error)
             return
         try:
             found: Excerpt = asked[1].result(0)
-            self._say({"kind": "page", "by": by, "number": number, "page": told(found, offset, table.page)})
+            page = told(found, offset, table.want(), table.headline(found.shape))
+            self._say({"kind": "page", "by": by, "number": number, "page": page})
         except Exception as wrong:
             self._failed(by, number, wrong)
 
@@ -161,13 +183,21 @@ class TableView:
 
     def _say(self, what: dict[str, Any]) -> None:
         inner = self._inner
-        drawing.soon(lambda: self.cell.run(lambda: inner.send(what)))
+        self.cell.run(lambda: inner.send(what))
 
 
-def told(found: Excerpt, offset: int, rows: int, headline: str = "") -> dict[str, Any]:
+def again(due: Due, page: int) -> Table:
+    """A table over a frame that a table was over."""
+    from beampy.frames.dataframe import RemoteDataFrame
+    from beampy.frames.paging import Table
+
+    return Table(RemoteDataFrame(due), page)
+
+
+def told(found: Excerpt, offset: int, want: Wanted, headline: str) -> dict[str, Any]:
     """A page as table.js draws it: cells are text, or None for null.
 
-    >>> told(of_page(pl.DataFrame({"a": [1, None]}), 0, Wanted()), 0, 50)["rows"]
+    >>> told(of_page(pl.DataFrame({"a": [1, None]}), 0, Wanted()), 0, Wanted(), "Table of 2 × 1")["rows"]
     [['1'], [None]]
     """
     from beampy.frames import excerpt
@@ -176,11 +206,11 @@ def told(found: Excerpt, offset: int, rows: int, headline: str = "") -> dict[str
     return {
         "headline": headline,
         "offset": offset,
-        "size": rows,
+        "size": want.first,
         "height": height,
         "width": width,
         "columns": [{"name": name, "type": kind, "right": right} for name, kind, right in excerpt.headers(found)],
-        "rows": excerpt.cells(found.frame),
+        "rows": excerpt.cells(found.frame, want.characters),
     }
 
 
@@ -228,11 +258,8 @@ def _kind() -> Any:
     import anywidget
     import traitlets
 
-    static = files("beampy.notebook") / "static"
-
     class PagedTable(anywidget.AnyWidget):
-        _esm = (static / "table.js").read_text(encoding="utf-8")
-        _css = (static / "table.css").read_text(encoding="utf-8")
+        _esm, _css = widget.page("table")
         key = traitlets.Unicode().tag(sync=True)
         first = traitlets.Unicode().tag(sync=True)
 

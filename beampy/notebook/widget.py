@@ -102,17 +102,23 @@ def our_comms() -> set[str]:
     return {*_open, *also}
 
 
+def page(name: str) -> tuple[str, str]:
+    """The script and the style of a widget of ours, for anywidget."""
+    static = files("beampy.notebook") / "static"
+    script, views, style = (
+        (static / file).read_text(encoding="utf-8") for file in (f"{name}.js", "views.js", f"{name}.css")
+    )
+    return f"{script}\n{views}", style
+
+
 @cache
 def _kind() -> Any:
     """The class of the widget, made when there is one."""
     import anywidget
     import traitlets
 
-    static = files("beampy.notebook") / "static"
-
     class LiveCard(anywidget.AnyWidget):
-        _esm = (static / "live.js").read_text(encoding="utf-8")
-        _css = (static / "live.css").read_text(encoding="utf-8")
+        _esm, _css = page("live")
         key = traitlets.Unicode().tag(sync=True)
         snapshot = traitlets.Unicode().tag(sync=True)
 

@@ -300,6 +300,10 @@ class Page:
         """A command of JupyterLab, as its menus and buttons run it."""
         self.tab.evaluate("name => (window.jupyterapp ?? window.jupyterlab).commands.execute(name)", name)
 
+    def shut_down(self) -> None:
+        """The end of all kernels, as the menu has it; the page stays."""
+        self.tab.evaluate("() => (window.jupyterapp ?? window.jupyterlab).serviceManager.sessions.shutdownAll()")
+
     def screen(self, name: str) -> None:
         """Keep a picture of what is to be seen."""
         SCREENS.mkdir(parents=True, exist_ok=True)

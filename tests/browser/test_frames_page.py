@@ -34,30 +34,10 @@ df = there.DataFrame({
 LABELS = "[row.label for row in await bp.refs('b@localhost')]"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("lab")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with Browser() as browser:
-        yield browser
-
-
 @pytest.fixture
 def node(server: Server, tmp_path: Path) -> Iterator[Node]:
     with Node(tmp_path, "b", server.env) as node:
         yield node
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(server: Server, browser: Browser) -> Iterator[None]:
-    yield
-    browser.close()
-    server.stop_kernels()
-    server.clear()
 
 
 def told(page: Page, cell: int) -> str:
@@ -91,6 +71,7 @@ def test_pages_of_a_frame(server: Server, browser: Browser, node: Node) -> None:
     press(page, 2, "Last page")
     page.until(lambda: told(page, 2) == "12 340 to 12 344 of 12 345 rows", "the last page")
     assert page.cell(2).get_by_role("button", name="Next page").is_disabled()
+    page.cell(2).get_by_role("region").press("PageDown")
     for _ in range(5):
         press(page, 2, "Previous page")
     page.until(lambda: numbers(page, 2)[:1] == ["12 240"], "five pages back")
@@ -133,6 +114,27 @@ def test_a_table_keeps_its_frame_until_its_cell_is_run_again(server: Server, bro
     assert page.errors == []
 
 
+def test_a_closed_browser_tab_lets_go_and_the_notebook_is_opened_again(
+    server: Server, browser: Browser, node: Node
+) -> None:
+    soon = "from beampy.notebook import table as tables; tables.GRACE = 0.1"
+    page = browser.open(server, [FIRST, f"{soon}\ndf.table()", "df.head(99).table()", "0", LABELS])
+    for cell in range(4):
+        page.run(cell)
+    page.until(lambda: told(page, 2) == "0 to 49 of 99 rows", "the tables")
+    page.command("docmanager:save")
+    page.until(lambda: server.read().count('"application/vnd.jupyter.widget-view+json"') == 2, "it to be saved")
+    page.tab.goto("about:blank")
+    page.load()
+    page.until(lambda: page.run(4) == "['DataFrame']", "the frame without a name to be freed")
+    page.until(lambda: told(page, 2) == "0 to 49 of 99 rows", "its first page")
+    press(page, 2, "Next page")
+    page.until(lambda: "has been freed since" in page.cell(2).locator(".bp-table-fault").inner_text(), "it to be told")
+    press(page, 1, "Next page")
+    page.until(lambda: told(page, 1) == "50 to 99 of 12 345 rows", "the second page of the other")
+    assert page.errors == []
+
+
 def test_while_a_cell_computes(server: Server, browser: Browser, node: Node) -> None:
     busy = "from pathlib import Path\nwhile not Path('stop').exists(): sum(range(1000))"
     page = browser.open(server, [FIRST, "df.table()", busy])
@@ -170,4 +172,19 @@ def test_a_node_that_is_frozen_and_then_lost(server: Server, browser: Browser, n
     page.run(2)
     page.until(lambda: page.cell(1).locator(".bp-table").count() == 0, "the buttons to go")
     assert "Table of 12 345 × 6" in page.output(1)
+    assert page.errors == []
+
+
+def test_a_kernel_that_is_shut_down_leaves_the_first_page(server: Server, browser: Browser, node: Node) -> None:
+    page = browser.open(server, [FIRST, "df.table(page=20)", "1"])
+    page.run(0)
+    page.run(1)
+    press(page, 1, "Next page")
+    page.until(lambda: told(page, 1).startswith("20 to 39 of"), "the second page")
+    page.shut_down()
+    page.until(lambda: page.cell(1).locator(".bp-table").count() == 0, "the buttons to go")
+    page.command("docmanager:save")
+    page.until(lambda: "Table of 12 345" in server.read(), "the notebook to be saved")
+    assert "widget-view" not in server.read()
+    assert "UA" in page.output(1)
     assert page.errors == []

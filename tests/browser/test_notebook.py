@@ -6,10 +6,6 @@ pictures are kept in build/screens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.browser.colours import faint
 from tests.browser.lab import Browser, Page, Server
 from tests.notebook.kernels import alive
@@ -33,27 +29,6 @@ def train(rate):
 runs = pool.map(train, [0.01, 0.05])
 runs
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("lab")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with Browser() as browser:
-        yield browser
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(server: Server, browser: Browser) -> Iterator[None]:
-    """Each test has files and kernels of its own."""
-    yield
-    browser.close()
-    server.stop_kernels()
-    server.clear()
 
 
 def curves(page: Page, cell: int) -> list[int]:

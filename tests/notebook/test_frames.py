@@ -10,31 +10,11 @@ import pytest
 
 pytest.importorskip("ipykernel")
 pytest.importorskip("polars")
+from tests.notebook.frames_ground import kernel_with_node, nothing_is_left
 from tests.notebook.kernels import Kernel, Ran
-from tests.notebook.nodes import Node, free_port
+from tests.notebook.nodes import Node
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
-
-SETUP = """
-import gc, time
-import polars as pl, beampy as bp
-there = bp.frames.on('b@localhost')
-KEPT = {'bp', 'pl', 'gc'}
-
-async def objects(node='b@localhost'):
-    return [row.label for row in await bp.refs(node)]
-
-async def until(labels, node='b@localhost', seconds=30):
-    '''Wait until exactly these are there.'''
-    import asyncio
-    end = time.monotonic() + seconds
-    while sorted(found := await objects(node)) != sorted(labels):
-        if time.monotonic() > end:
-            return found
-        gc.collect()
-        await asyncio.sleep(0.01)
-    return 'so it is'
-"""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def kernel(folder: Path) -> Iterator[Kernel]:
-    with Kernel(folder, ERL_EPMD_PORT=str(free_port())) as kernel, Node(folder, "b", kernel.env):
-        kernel.ok(SETUP)
+    with kernel_with_node(Kernel, folder) as kernel:
         yield kernel
 
 
@@ -53,11 +32,7 @@ def kernel(folder: Path) -> Iterator[Kernel]:
 def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "kernel" in request.fixturenames:
-        kernel = request.getfixturevalue("kernel")
-        kernel.ok(
-            "for name in [n for n in globals() if n.islower() and len(n) < 3 and n not in KEPT]: del globals()[name]"
-        )
-        assert kernel.ok("await until([])").value == "'so it is'"
+        nothing_is_left(request.getfixturevalue("kernel"))
 
 
 def html(ran: Ran) -> str:
@@ -186,6 +161,47 @@ outer()
     assert "unable to find column" in str(kernel.run("await there.DataFrame({'a': [1]}).filter(pl.col('z') > 1)").error)
     kernel.ok("0")
     assert kernel.ok("await until([])").value == "'so it is'"
+
+
+@pytest.mark.parametrize(
+    "code", ["d.fliter(1)", "d.plot", "raise ValueError('no', d)", "raise ExceptionGroup('', [KeyError([d])])"]
+)
+def test_a_failure_that_has_a_frame_itself(kernel: Kernel, code: str):
+    kernel.ok("d = there.DataFrame({'a': [1]}).wait()")
+    assert kernel.run(code).status == "error"
+    kernel.ok("del d; 0")
+    assert kernel.ok("await until([])").value == "'so it is'"
+
+
+def test_a_method_that_was_not_called(kernel: Kernel):
+    kernel.ok(f"{MAKE}\ndf.head")
+    kernel.ok("n = max(Out); 0")
+    assert kernel.ok("await Out[n](1).height").value == "1"
+    assert kernel.ok("df.group_by('a').agg").err == ""
+    kernel.ok("0")
+    assert "was only displayed" in str(kernel.run("Out[max(Out) - 1]()").error)
+    kernel.ok("del df; 0")
+    assert kernel.ok("await until([])").value == "'so it is'"
+    assert "FrameGone: head of RemoteDataFrame of 3 × 2" in str(kernel.run("Out[n](1)").error)
+
+
+def test_references_are_not_kept_either(kernel: Kernel):
+    kernel.ok("r = await bp.put([1, 2, 3], node='b@localhost')\nr")
+    kernel.ok("n = max(Out); 0")
+    kernel.ok("w = Out[n]; assert type(w).__name__ == 'Shown' and isinstance(w, bp.RemoteRef) and w == r")
+    assert kernel.ok("await w.get(), await w.do.index(3)").value == "([1, 2, 3], 2)"
+    assert kernel.ok("await bp.remote_call('b@localhost', len, w)").value == "3"
+    assert (
+        kernel.ok("await bp.remote_call('b@localhost', lambda all: type(all[0]).__name__, [w])").value == "'RemoteRef'"
+    )
+    kernel.ok("[r, (r,)]")
+    kernel.ok("bp.put({'a': 1}, node='b@localhost')")
+    kernel.ok("0")
+    kernel.ok("del r; 0")
+    assert kernel.ok("await until([])").value == "'so it is'"
+    assert str(kernel.ok("w").value).startswith("<RemoteRef list, ")
+    assert "on b@localhost: displayed here, and freed since>" in str(kernel.ok("w").value)
+    assert str(kernel.run("await w.get()").error).startswith("FrameGone: RemoteRef list, ")
 
 
 def test_what_the_user_calls_underscore_is_his(kernel: Kernel):

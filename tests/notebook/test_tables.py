@@ -12,10 +12,9 @@ import pytest
 pytest.importorskip("ipykernel")
 pytest.importorskip("anywidget")
 pytest.importorskip("polars")
+from tests.notebook.frames_ground import kernel_with_node, nothing_is_left
 from tests.notebook.kernels import Kernel, Ran
-from tests.notebook.nodes import Node, free_port
 from tests.notebook.pages import VIEW, Notebook
-from tests.notebook.test_frames import SETUP
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
@@ -72,8 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def kernel(folder: Path) -> Iterator[Kernel]:
-    with Notebook(folder, ERL_EPMD_PORT=str(free_port())) as kernel, Node(folder, "b", kernel.env):
-        kernel.ok(SETUP)
+    with kernel_with_node(Notebook, folder) as kernel:
         yield kernel
 
 
@@ -81,8 +79,7 @@ def kernel(folder: Path) -> Iterator[Kernel]:
 def _nothing_is_left(kernel: Kernel) -> Iterator[None]:
     yield
     kernel.ok("import sys; sys.modules['beampy.notebook.table'].close_all()")
-    kernel.ok("for name in [n for n in globals() if n.islower() and len(n) < 3 and n not in KEPT]: del globals()[name]")
-    assert kernel.ok("await until([])").value == "'so it is'"
+    nothing_is_left(kernel)
 
 
 def opened(kernel: Kernel, code: str, **options: Any) -> Table:
@@ -178,14 +175,36 @@ def test_the_object_keeps_it_too_and_closing_it_ends_its_views(kernel: Kernel):
     kernel.ok("1")
 
 
-def test_what_has_gone_from_all_pages_lets_go_after_a_while(kernel: Kernel):
+def test_what_no_page_shows_lets_go_after_a_while_and_works_again_if_its_frame_is_there(kernel: Kernel):
     table = opened(kernel, f"from beampy.notebook import table as tables\ntables.GRACE = 0.05\n{MAKE}\ndf.table()")
-    kernel.ok("del df; 0")
-    table.say(kind="gone")
-    table.until(lambda: {"kind": "who"} in table.heard)
-    table.until(lambda: table.closed)
-    assert kernel.ok("await until([])").value == "'so it is'"
+    other = opened(kernel, "df.head(7).table()")
+    kernel.ok("0")  # it is `_` no more
+    for one in (table, other):
+        one.say(kind="gone")
+        one.until(lambda one=one: {"kind": "who"} in one.heard)
+    assert kernel.ok("await until(['DataFrame'])").value == "'so it is'"
     kernel.ok("tables.GRACE = 30.0; del tables")
+    for one in (table, other):  # the notebook is opened again
+        one.say(kind="here")
+        one.ask(1, 0)
+        one.until(lambda one=one: 1 in one.answers())
+    assert table.answers()[1]["page"]["headline"].startswith("Table of 1 000 × 2, ")
+    assert other.answers()[1]["why"].startswith("FrameGone: Table of 7 × 2, ")
+    kernel.ok("del df; 0")
+    kernel.ok("1")
+    assert kernel.ok("await objects()").value == "['DataFrame']"  # kept by what is shown again
+
+
+def test_one_that_was_not_made_when_it_was_shown_says_what_it_is_later(kernel: Kernel, tmp_path: Path):
+    go = tmp_path / "made"
+    slow = "def slow(path):\n    import os, time\n    while not os.path.exists(path): time.sleep(0.01)\n"
+    code = f"{slow}    return pl.DataFrame({{'a': [1, 2]}})\nthere.frame(slow, {str(go)!r}).table()"
+    table = opened(kernel, code)
+    assert table.first is None
+    go.touch()
+    table.ask(1, 0)
+    table.until(lambda: 1 in table.answers())
+    assert table.answers()[1]["page"]["headline"] == "Table of 2 × 1, 16 B, on b@localhost"
 
 
 def test_a_page_that_is_loaded_again_keeps_it(kernel: Kernel):

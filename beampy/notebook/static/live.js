@@ -5,6 +5,7 @@
 // draw once a frame at most. Every second that somebody can see it, the kernel hears of that.
 //
 // The names and the look are those of picture.py, which draws the same where no JavaScript runs.
+// What follows after this file stands in views.js.
 
 const COLOURS = 8, FOLDED = 12, DASHES = ["", "6 3", "2 3", "9 3 2 3"];
 const HEIGHT = 150, LEFT = 46, RIGHT = 12, TOP = 8, BOTTOM = 18; // of a chart, in pixels, as in picture.py
@@ -423,22 +424,3 @@ class Chart {
     this.tip.style.top = `${Math.max(0, best.at[found + 1])}px`;
   }
 }
-
-const stores = new Map(); // by the key of a card: all views of one share it
-
-function storeOf(model) {
-  const key = model.get("key");
-  if (!stores.has(key)) stores.set(key, new Store(model));
-  return stores.get(key);
-}
-
-export default {
-  initialize({ model }) {
-    storeOf(model);
-    return () => stores.delete(model.get("key"));
-  },
-  render({ model, el }) {
-    const view = new View(storeOf(model), el);
-    return () => view.close();
-  },
-};

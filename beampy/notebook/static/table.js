@@ -2,7 +2,8 @@
 //
 // Rule: the kernel has the frame, and answers with pages of text. Each question has a number, and only the answer to the
 // newest is drawn; until it is there the page before stays, and says that another is on its way. All views of a table in
-// a browser page share what came. What is said between it and the kernel stands in table.py, too.
+// a browser page share what came; the last one that goes, also with its browser page, says so. What is said between it
+// and the kernel stands in table.py, too. What follows after this file stands in views.js.
 
 const WAIT = 150; // milliseconds until it is said that a page is on its way: most are there before
 const SLOW = 4000; // milliseconds until it is said that the node has not answered
@@ -30,6 +31,7 @@ class Store {
   constructor(model) {
     this.model = model; this.views = new Set(); this.by = crypto.randomUUID(); this.number = 0;
     this.page = null; this.why = ""; this.wanted = 0; this.timers = []; this.state = "";
+    this.leave = () => this.send({ kind: "gone" });
     model.on("msg:custom", (said) => this.take(said));
     const first = model.get("first");
     if (first) { this.page = JSON.parse(first); this.headline = this.page.headline; }
@@ -52,14 +54,20 @@ class Store {
     if (said.kind === "who" && this.views.size) return this.send({ kind: "here" });
     if (said.by !== this.by || said.number !== this.number) return; // an answer to what nobody waits for any more
     this.settle(said.kind === "failed" ? "failed" : "");
-    if (said.kind === "page") { this.page = said.page; this.why = ""; } else this.why = said.why;
+    if (said.kind === "page") { this.page = said.page; this.headline = said.page.headline; this.why = ""; } else this.why = said.why;
     this.draw();
   }
   draw() { for (const view of this.views) view.draw(); }
-  add(view) { this.views.add(view); this.send({ kind: "here" }); view.draw(); }
+  add(view) {
+    this.views.add(view);
+    window.addEventListener("pagehide", this.leave); // the same one is added once
+    this.send({ kind: "here" }); view.draw();
+  }
   remove(view) {
     this.views.delete(view);
-    if (!this.views.size) this.send({ kind: "gone" });
+    if (this.views.size) return;
+    window.removeEventListener("pagehide", this.leave);
+    this.leave();
   }
 }
 
@@ -98,8 +106,9 @@ class View {
 
   get size() { return this.store.page ? this.store.page.size : 1; }
   go(offset) { this.store.ask(offset); }
-  step(by) { // from what was asked for last, so that quick presses count each
-    this.store.ask(this.store.wanted + by * this.size);
+  step(by) { // from what was asked for last, so that quick presses count each; at an end it stays where it is
+    const { page, wanted } = this.store, next = wanted + by * this.size;
+    if (page && (by > 0 ? next < page.height : wanted > 0)) this.go(next);
   }
   end() {
     const page = this.store.page;
@@ -108,6 +117,7 @@ class View {
   jump() {
     const row = parseInt(this.row.value, 10);
     if (!Number.isNaN(row) && row !== this.store.wanted) this.go(row);
+    this.row.value = String(this.store.wanted); // what there is of it
   }
   key(event) {
     const keys = event.ctrlKey || event.metaKey ? { Home: () => this.go(0), End: () => this.end() }
@@ -126,6 +136,7 @@ class View {
     this.head.textContent = headline;
     this.root.setAttribute("aria-label", headline);
     this.box.setAttribute("aria-label", `${headline}: rows`);
+    this.box.hidden = !page;
     if (page && page !== this.drawn) this.fill(page);
     const height = page ? page.height : 0, size = this.size;
     this.first.disabled = this.before.disabled = !page || wanted <= 0;
@@ -172,22 +183,3 @@ class View {
     this.box.scrollTop = 0;
   }
 }
-
-const stores = new Map(); // by the key of a table: all views of one share it
-
-function storeOf(model) {
-  const key = model.get("key");
-  if (!stores.has(key)) stores.set(key, new Store(model));
-  return stores.get(key);
-}
-
-export default {
-  initialize({ model }) {
-    storeOf(model);
-    return () => stores.delete(model.get("key"));
-  },
-  render({ model, el }) {
-    const view = new View(storeOf(model), el);
-    return () => view.close();
-  },
-};

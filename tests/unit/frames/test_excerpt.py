@@ -120,6 +120,23 @@ def test_what_cannot_travel_or_is_large_is_there_as_text():
     assert len(pickle.dumps(found)) < SMALL
 
 
+@pytest.mark.parametrize("rows", [50, 1000])
+def test_a_page_is_small_whatever_it_has_and_text_stays_text(rows: int):
+    column = pl.Series("a", ["x" * 9999, "short", None, "ü" * 9999] * (rows // 4 + 1))
+    nested = pl.Series("b", [["y" * 9999, "z"]] * len(column))
+    want = Wanted(rows, 0, 100, 0, 2000)
+    found = of_page(pl.DataFrame([column, nested]), 0, want)
+    assert found.plain == {"b": "list[str]"}
+    assert len(pickle.dumps(found)) < 6 * excerpt.COLUMN  # of two columns, with characters of up to two bytes
+    first, short, null, other = found.frame["a"].head(4)
+    assert first.rstrip("…") in "x" * 9999
+    assert len(first) >= excerpt.CHARACTERS
+    assert first.endswith("…")
+    assert other.endswith("ü…")
+    assert (short, null) == ("short", None)
+    assert [kind for _, kind, _ in headers(found)] == ["str", "list[str]"]
+
+
 def test_a_plan_has_no_rows():
     with pytest.raises(TypeError, match="plan"):
         of_frame(pl.LazyFrame({"a": [1]}), Wanted())

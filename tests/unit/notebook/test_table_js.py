@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from importlib.resources import files
 from typing import Any
 
-import pytest
+from tests.unit.notebook import in_node
 
-NODE = shutil.which("node")
-pytestmark = [pytest.mark.skipif(NODE is None, reason="wants node")]
+pytestmark = [in_node.wants_node]
 
-WAIT = 30.0  # seconds; node takes a tenth of one
 STUBS = """
 globalThis.setTimeout = (fn) => { timers.push(fn); return timers.length; };
 globalThis.clearTimeout = (n) => { timers[n - 1] = null; };
+globalThis.window = new EventTarget();
+class Element extends EventTarget {
+  constructor() { super(); this.dataset = {}; this.children = []; this.value = ""; }
+  setAttribute() {}
+  append(child) { this.children.push(child); }
+  replaceChildren(...children) { this.children = children; }
+  get firstChild() { return this.children[0]; }
+}
+globalThis.document = { createElement: () => new Element(), activeElement: null };
 const sent = [], timers = []; let hear = null;
-const page = (offset) => ({ offset, size: 10, height: 95, width: 1, columns: [], rows: [[`${offset}`]], headline: "" });
+const columns = [{ name: "a", type: "i64", right: true }];
+const page = (offset) => ({ offset, size: 10, height: 95, width: 1, columns, rows: [[`${offset}`]], headline: "" });
 const model = (first) => ({ get: () => (first ? JSON.stringify(page(0)) : ""), on: (_, fn) => { hear = fn; },
   send: (said) => sent.push(said) });
 const asked = () => sent.filter((one) => one.kind === "ask").map((one) => [one.number, one.offset]);
@@ -28,14 +32,7 @@ const answer = (store, number, offset) => hear({ kind: "page", by: store.by, num
 
 def run(code: str) -> Any:
     """What `code` gives to `tell`, with table.js before it."""
-    source = (files("beampy.notebook") / "static" / "table.js").read_text(encoding="utf-8")
-    program = f"{source}\n{STUBS}\nconst tell = (value) => console.log(JSON.stringify(value));\n{code}"
-    assert NODE is not None
-    done = subprocess.run(
-        [NODE, "--input-type=module"], input=program, capture_output=True, text=True, timeout=WAIT, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return in_node.run("table", STUBS, code)
 
 
 def test_a_late_page_does_not_take_the_place_of_a_newer_one() -> None:
@@ -96,6 +93,48 @@ def test_a_view_says_that_it_is_here_and_the_last_one_that_it_has_gone() -> None
         hear({ kind: "who" });
         tell(sent.map((one) => one.kind));
     """) == ["here", "here", "here", "gone"]
+
+
+def test_a_browser_page_that_goes_says_so_and_one_that_comes_back_too() -> None:
+    assert run("""
+        const store = new Store(model(true)), hide = () => window.dispatchEvent(new Event("pagehide"));
+        store.add({ draw() {} });
+        hide();
+        hear({ kind: "who" });
+        store.remove([...store.views][0]);
+        hide();
+        tell(sent.map((one) => one.kind));
+    """) == ["here", "gone", "here", "gone"]
+
+
+def test_steps_end_at_the_first_and_the_last_page() -> None:
+    assert run("""
+        const store = new Store(model(true)), view = new View(store, new Element());
+        view.step(-1);
+        for (let n = 0; n < 20; n++) view.step(1); // faster than any of them is drawn
+        view.step(1);
+        for (let n = 0; n < 20; n++) view.step(-1);
+        tell(asked().map(([_, offset]) => offset));
+    """) == [*range(10, 100, 10), *range(80, -10, -10)]
+
+
+def test_a_row_that_is_not_there_becomes_the_nearest() -> None:
+    assert run("""
+        const store = new Store(model(true)), view = new View(store, new Element()), seen = [];
+        document.activeElement = view.row; // as when somebody types there
+        const type = (row) => { view.row.value = row; view.jump(); seen.push(view.row.value); };
+        ["99999", "-5", "7", "", "7"].forEach(type);
+        tell([asked().map(([_, offset]) => offset), seen]);
+    """) == [[94, 0, 7], ["94", "0", "7", "7", "7"]]
+
+
+def test_a_table_that_began_without_a_page_says_what_it_is_of() -> None:
+    assert run("""
+        const store = new Store(model(false)), view = new View(store, new Element());
+        const before = [view.head.textContent, view.box.hidden];
+        hear({ kind: "page", by: store.by, number: 1, page: { ...page(0), headline: "Table of 95 × 1" } });
+        tell([...before, view.head.textContent, view.box.hidden]);
+    """) == ["Table", True, "Table of 95 × 1", False]
 
 
 def test_a_model_whose_kernel_has_gone_says_so() -> None:

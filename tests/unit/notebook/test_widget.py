@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -14,11 +11,10 @@ from beampy.notebook.card import Card, Group, Increments, Line, Row, text, whole
 from beampy.notebook.picture import tick_text, ticks
 from beampy.pool.live_picture import duration, figures, number, size
 from beampy.pool.progress import Curve
+from tests.unit.notebook import in_node
 
-NODE = shutil.which("node")
-pytestmark = [pytest.mark.skipif(NODE is None, reason="wants node")]
+pytestmark = [in_node.wants_node]
 
-WAIT = 30.0  # seconds; node takes a tenth of one
 STUBS = """
 globalThis.requestAnimationFrame = () => 1; globalThis.setInterval = () => 1; globalThis.clearInterval = () => {};
 globalThis.document = { visibilityState: "visible" };
@@ -30,16 +26,9 @@ const lines = (store) => [...store.lines.values()].map((line) => [line.id, line.
 
 
 def run(code: str, **values: Any) -> Any:
-    """What `code` gives to `answer`, with live.js before it."""
-    source = (files("beampy.notebook") / "static" / "live.js").read_text(encoding="utf-8")
+    """What `code` gives to `tell`, with live.js before it."""
     given = "".join(f"const {name} = {json.dumps(value)};" for name, value in values.items())
-    program = f"{source}\n{STUBS}\n{given}\nconst answer = (value) => console.log(JSON.stringify(value));\n{code}"
-    assert NODE is not None
-    done = subprocess.run(
-        [NODE, "--input-type=module"], input=program, capture_output=True, text=True, timeout=WAIT, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return in_node.run("live", STUBS + given, code)
 
 
 def curve(*points: tuple[float, float]) -> Curve:
@@ -55,7 +44,7 @@ def test_numbers_are_written_as_in_the_picture() -> None:
     times = [0.0, 4.2, 75.0, 3700.0, 200_000.0, -1.0]
     sizes = [87 * 2**20, 3 * 2**30, 5 * 2**10]
     found = run(
-        "answer([values.map(figures), counts.map(number), times.map(duration), sizes.map(size), values.map(tickText)])",
+        "tell([values.map(figures), counts.map(number), times.map(duration), sizes.map(size), values.map(tickText)])",
         values=values,
         counts=counts,
         times=times,
@@ -67,7 +56,7 @@ def test_numbers_are_written_as_in_the_picture() -> None:
 
 def test_axes_are_those_of_the_picture() -> None:
     spans = [(0.0, 1.0), (3.0, 190.0), (-0.002, 0.0031), (1e-12, 5e-12), (-1e9, 3e12)]
-    found = run("answer(spans.map(([low, high]) => ticks(low, high, 5)))", spans=spans)
+    found = run("tell(spans.map(([low, high]) => ticks(low, high, 5)))", spans=spans)
     assert found == [pytest.approx(ticks(low, high, 5)) for low, high in spans]
 
 
@@ -85,7 +74,7 @@ def test_increments_after_a_whole_card_give_the_curve() -> None:
     told = run(
         "const store = new Store(model(first)); for (const card of more) on['msg:custom']({kind: 'more', card});\n"
         "on['msg:custom']({kind: 'more', card: more[3]}); on['msg:custom']({kind: 'all', card: again});\n"
-        "answer([store.seq, store.gap, sent, lines(store)])",
+        "tell([store.seq, store.gap, sent, lines(store)])",
         first=first,
         more=more,
         again=again,
@@ -111,7 +100,7 @@ def test_what_was_missed_is_asked_for_and_comes_whole() -> None:
         "const store = new Store(model(first)), take = (kind, card) => on['msg:custom']({kind, card});\n"
         "store.asked = -1e9; take('more', more[0]); take('more', more[3]); const gap = store.gap;\n"
         "take('all', answer_); take('more', last);\n"
-        "answer([gap, store.gap, sent, lines(store)])",
+        "tell([gap, store.gap, sent, lines(store)])",
         first=first,
         more=more,
         answer_=answer,
@@ -129,7 +118,7 @@ def test_lines_that_have_gone_go_and_those_that_ended_say_so() -> None:
     lost = Line(2, "loss", "r", 0, 2, "lost", lines[1].curve)
     more = text(sent.next(Card("t", "p", lines=[lost])))
     told = run(
-        "const store = new Store(model(first)); on['msg:custom']({kind: 'more', card: more}); answer(lines(store))",
+        "const store = new Store(model(first)); on['msg:custom']({kind: 'more', card: more}); tell(lines(store))",
         first=first,
         more=more,
     )
@@ -140,6 +129,6 @@ def test_a_long_curve_is_bounded_in_the_page() -> None:
     told = run(
         "const line = new Line({id: 1, points: []});\n"
         "for (let step = 0; step < 100000; step++) line.more([step, -step]);\n"
-        "answer([line.xs.length <= POINTS + 1, line.xs[0], line.xs.at(-1), line.ys.at(-1)])"
+        "tell([line.xs.length <= POINTS + 1, line.xs[0], line.xs.at(-1), line.ys.at(-1)])"
     )
     assert told == [True, 0, 99999, -99999]
