@@ -13,6 +13,7 @@ from beampy.core.current import current, here
 from beampy.core.ending import outcome
 from beampy.core.extras import UNSET
 from beampy.core.request import Request
+from beampy.core.standin import exist
 from beampy.errors import NotInNode
 from beampy.handle import Handle, Pending, ThreadHandle
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from beampy.core.node import LocalNode
     from beampy.core.process import Process
-    from beampy.core.standin import StandIn
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -110,14 +110,13 @@ def submit(voice: Process, fn: Callable[[], Awaitable[T]], what: str, *, speakin
     return handle
 
 
-def later(voice: Process, awaited: Sequence[StandIn], fn: Callable[[], Awaitable[T]], what: str) -> Handle[T]:
-    """`await fn()` when arguments of it exist that do not yet. Their failure is that of the call, which is not made."""
+def later(
+    voice: Process, args: Sequence[Any], kwargs: dict[str, Any], fn: Callable[[], Awaitable[T]], what: str
+) -> Handle[T]:
+    """`await fn()` when the arguments exist that do not yet. Their failure is that of the call, which is not made."""
 
     async def work() -> T:
-        for each in awaited:
-            there = each.coming()
-            if there is not None:
-                await there
+        await exist(args, kwargs)
         return await fn()
 
     return Pending(work()) if _on_loop(voice) else submit(voice, work, what, speaking=True)

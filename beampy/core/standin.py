@@ -8,6 +8,7 @@ them (otp/rpc_server.py, the pool); what they stand for, and where that is, laye
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,6 +53,22 @@ def coming(args: Sequence[Any], kwargs: dict[str, Any]) -> list[StandIn]:
     if not has_standins(args, kwargs):
         return []
     return [each for each in (*args, *kwargs.values()) if isinstance(each, StandIn) and each.coming() is not None]
+
+
+def held(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments that are used later: with handles of their own, whatever becomes of the caller's."""
+    return (
+        tuple(copy(each) if isinstance(each, StandIn) else each for each in args),
+        {name: copy(each) if isinstance(each, StandIn) else each for name, each in kwargs.items()},
+    )
+
+
+async def exist(args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    """Until all of the arguments can be sent. The first failure is raised."""
+    for each in coming(args, kwargs):
+        there = each.coming()
+        if there is not None:
+            await there
 
 
 def has_standins(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

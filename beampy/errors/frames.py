@@ -11,7 +11,7 @@ class FrameError(BeampyError):
 
 
 class FrameDue(FrameError, RefError):
-    """A frame is still being made, where it would have to be there: in a message, as an argument, for its `ref`."""
+    """A frame is still being made, where it would have to be there: in a message, for its `ref`. Calls wait for it."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -22,7 +22,9 @@ class FrameDue(FrameError, RefError):
 
 
 class FrameGone(FrameError, ReferenceError):
-    """A frame that was only displayed in a notebook, and was freed as nothing else had it. `what` it was."""
+    """A frame that was only displayed in a notebook, and was freed as nothing else had it. `what` it was. So also a
+    RemoteRef there, which is dropped then.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__(what)

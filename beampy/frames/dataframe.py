@@ -90,7 +90,7 @@ class RemoteDataFrame(RemoteFrame, DataFrameMethods):
     def drop_in_place(self, name: str) -> RemoteSeries:
         """As polars' drop_in_place: the column; this handle is from now on one of the frame without it."""
         column: RemoteSeries = self._ask(Gives.SERIES, Step("get_column", (name,), {}))
-        self._become(Step("drop", (name,), {}))
+        self._become(Step("drop", (name,), {"strict": False}))  # where there is none it is the column that fails
         return column
 
     @overload

@@ -15,6 +15,7 @@ from contextvars import copy_context
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from beampy.core.current import current
 from beampy.errors import BeampyError, FrameDue, NotInNode, RemoteTraceback
 from beampy.handle import ThreadHandle, has_arrived
 
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
     from beampy.frames.evaluate import Made
 
 
+TOLD = "_beampy_told"  # in the attributes of a failure
+
+
 class Work:
     """The work itself: it does not have the handle, so it is stopped when nobody has that."""
 
-    __slots__ = ("future", "loop", "task", "trace", "waiting")
+    __slots__ = ("before", "future", "loop", "task", "trace", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.before: Due | None = None  # of a change in place: what is changed, as long as it may fail
         self.future: concurrent.futures.Future[Made] = concurrent.futures.Future()
         self.task: asyncio.Task[None] | None = None
         self.trace: TracebackType | None = None  # of the failure
@@ -42,11 +47,12 @@ class Work:
     def start(self, make: Callable[[], Awaitable[Made]], context: Context) -> None:
         """On the loop."""
         if not self.future.done():
-            self.task = self.loop.create_task(self._done(make), context=context)
+            self.task = context.run(self.loop.create_task, self._done(make))
 
     async def _done(self, make: Callable[[], Awaitable[Made]]) -> None:
         try:
             self.future.set_result(await make())
+            self.before = None
         except asyncio.CancelledError as error:
             # A future that runs cannot be cancelled any more: who waits for it is told by the exception.
             self.future.set_exception(asyncio.CancelledError(*error.args))
@@ -68,14 +74,20 @@ class Work:
             self.loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
+        if self.task is not None:  # in a moment: one that is cancelled before its first line would end without a word
+            self.loop.call_soon(self.task.cancel)
 
     def wait(self) -> asyncio.Future[None]:
         """A future that is done when it is, on this loop. Who is cancelled there only leaves."""
         waiter: asyncio.Future[None] = self.loop.create_future()
         self.waiting.append(waiter)
         return waiter
+
+
+def tell(error: BaseException) -> None:
+    """Note of a failure that somebody is told of it now. All that waits for the same work has the same exception."""
+    error.__dict__[TOLD] = True
+    error.__traceback__ = trace_of(error)
 
 
 def trace_of(error: BaseException) -> TracebackType | None:
@@ -109,17 +121,37 @@ class Due(ThreadHandle["Made"]):
         return due
 
     def begin(self, make: Callable[[], Awaitable[Made]]) -> Due:
-        """Start the work, on the node's loop, with the context of whoever asks."""
+        """Start the work, on the node's loop, with the context of whoever asks; but it is the node that speaks there:
+        who asks may end before the work does, and others have the handle."""
         work, context = self._work, copy_context()
+        context.run(current.set, self.node.voice)
         work.future.set_running_or_notify_cancel()
         if self.node.thread == get_ident():
             work.start(make, context)
         else:
             try:
-                self._loop.call_soon_threadsafe(work.start, make, context, context=context)
+                self._loop.call_soon_threadsafe(work.start, make, context)
             except RuntimeError:  # the loop is closed
                 work.future.set_exception(NotInNode(self._what))
         return self
+
+    def changes(self, before: Due) -> Due:
+        """It is a change in place of that one, which stays where this fails."""
+        work = self._work
+        work.before = before
+        if self.ready:
+            work.before = None  # it has been made meanwhile
+        return self
+
+    def settled(self) -> Due:
+        """Itself; of changes in place that have failed, and somebody has been told, what was before."""
+        due: Due = self
+        while (before := due._work.before) is not None and due._future.done():
+            error = due._future.exception(0)
+            if error is None or TOLD not in error.__dict__:
+                break
+            due = before
+        return due
 
     def there(self) -> Made:
         """What was made, now. FrameDue where it is not there yet; its failure where it has failed."""
@@ -141,6 +173,9 @@ class Due(ThreadHandle["Made"]):
         try:
             self._wait("result", timeout)
             return self.there()
+        except BaseException as error:
+            tell(error)
+            raise
         finally:
             del self  # as in `there`
 
@@ -170,6 +205,9 @@ class Due(ThreadHandle["Made"]):
                 has_arrived()
         try:
             return self.there()
+        except BaseException as error:
+            tell(error)
+            raise
         finally:
             del self  # as in `there`
 

@@ -53,24 +53,24 @@ class Made(NamedTuple):
 
 
 async def evaluate(
-    held: list[RemoteRef[Any]], others: list[RemoteRef[Any]], root: Any, steps: Any, expected: str
+    held: list[RemoteRef[Any]], others: list[RemoteRef[Any]], root: Any, steps: Any, expected: str, before: Any
 ) -> Any:
     """What a tree gives, of the object that is held and of others. `expected`: the kind of frame that it has to be,
-    then its reference, kind and shape are sent; "" for any value.
+    then its reference, kind and shape are sent; "" for any value. `before`: the trees that come first.
     """
     ref = held[0]
     objects = [ref.refs.value(ref.id)]
     if others:
         objects += await _brought(others)
-    elif root == 0 and len(steps) == 1 and (steps[0][1] is None or steps[0][0] in CHEAP):
+    elif root == 0 and len(steps) == 1 and not before and (steps[0][1] is None or steps[0][0] in CHEAP):
         return _sent(_carried_out(root, steps, objects, expected), steps[0][0], expected)
-    value = await in_thread(_carried_out_here, (root, steps, objects, expected), {})
+    value = await in_thread(_carried_out_here, (root, steps, objects, expected, before), {})
     return _sent(value, _label(root, steps), expected)
 
 
-async def evaluate_call(root: Any, steps: Any, others: list[RemoteRef[Any]], expected: str) -> Any:
+async def evaluate_call(root: Any, steps: Any, others: list[RemoteRef[Any]], expected: str, before: Any) -> Any:
     """The same of a function of polars, such as a scan, with no object that is here."""
-    value = await in_thread(_carried_out_here, (root, steps, await _brought(others), expected), {})
+    value = await in_thread(_carried_out_here, (root, steps, await _brought(others), expected, before), {})
     return _sent(value, _label(root, steps), expected)
 
 
@@ -97,12 +97,6 @@ async def framed_async(fn: Any, /, *args: Any, **kwargs: Any) -> pl.DataFrame:
     return frame
 
 
-async def facts(held: list[RemoteRef[Any]]) -> tuple[str, tuple[int, ...] | None]:
-    """The kind and the shape of a frame whose maker has not said it."""
-    value = held[0].refs.value(held[0].id)
-    return KINDS.get(type(value), type(value).__name__), getattr(value, "shape", None)
-
-
 def sizes(calls: list[Any]) -> list[int]:
     """How many bytes the files of each scan have that are on this machine; 0 where that is not known."""
     return [_bytes_of(args[0] if args else kwargs.get("source")) for _, args, kwargs in calls]
@@ -120,8 +114,8 @@ async def _object(ref: RemoteRef[Any]) -> Any:
     return ref.refs.value(ref.id) if ref.refs.is_own(ref.id) else await ref.get()
 
 
-def _carried_out(root: Any, steps: Any, objects: list[Any], expected: str) -> Any:
-    value = evaluated(root, steps, objects, _function, expression=unpacked)
+def _carried_out(root: Any, steps: Any, objects: list[Any], expected: str, before: Any = ()) -> Any:
+    value = evaluated(root, steps, objects, _function, before, unpacked)
     if expected == "DataFrame" and isinstance(value, pl.LazyFrame):
         value = value.collect()
     if expected and KINDS.get(type(value)) != expected:
@@ -129,10 +123,10 @@ def _carried_out(root: Any, steps: Any, objects: list[Any], expected: str) -> An
     return value
 
 
-def _carried_out_here(root: Any, steps: Any, objects: list[Any], expected: str) -> Any:
+def _carried_out_here(root: Any, steps: Any, objects: list[Any], expected: str, before: Any) -> Any:
     """The same, in a thread."""
     try:
-        return _ready_to_travel(_carried_out(root, steps, objects, expected))
+        return _ready_to_travel(_carried_out(root, steps, objects, expected, before))
     except pl.exceptions.PanicException as error:  # no Exception: it would end the call as a signal does
         crash = Crash.of(error)
         raise RemoteError(crash.type, crash.message, crash.traceback) from None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from beampy.core.standin import StandIn
-from beampy.errors import FrameDue, RefDropped
+from beampy.errors import RefDropped
 from beampy.frames import asking
 from beampy.frames.asking import Query, Remote
 from beampy.frames.due import Due
@@ -48,7 +48,10 @@ class RemoteFrame(Remote, StandIn):
         due = self._held
         if due is None:
             raise RefDropped(f"a Remote{self._kind}")
-        return due
+        settled = due.settled()
+        if settled is not due:
+            self._held, self._seen = settled, None
+        return settled
 
     @property
     def _query(self) -> Query:
@@ -172,9 +175,11 @@ class RemoteFrame(Remote, StandIn):
         return answer(self._local, Query(self._due, taken(steps)), gives)
 
     def _become(self, *steps: Step) -> Self:
-        """This handle is from now on one of what the steps make of it: polars' methods that change a frame in place."""
-        due = asking.begin(self._local, Query(self._due, taken(steps)), self._kind)
-        self._held, self._seen = due, None
+        """This handle is from now on one of what the steps make of it: polars' methods that change a frame in place.
+        Where they fail it is what it was, as soon as somebody has been told."""
+        before = self._due
+        due = asking.begin(self._local, Query(before, taken(steps)), self._kind)
+        self._held, self._seen = due.changes(before), None
         return self
 
     # as a Python object
@@ -192,7 +197,7 @@ class RemoteFrame(Remote, StandIn):
     __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
-        raise self._not_here("truth", "await df.is_empty()")
+        raise self._not_here("truth", "await df.is_empty()", "await s.is_empty(), await s.any()")
 
     if TYPE_CHECKING:  # so that a checker says it, too
         __len__: None
@@ -202,21 +207,26 @@ class RemoteFrame(Remote, StandIn):
     else:
 
         def __len__(self) -> NoReturn:
-            raise self._not_here("len", "await df.height")
+            raise self._not_here("len", "await df.height", "await s.len()")
 
         def __iter__(self) -> NoReturn:
-            raise self._not_here("iteration", "async for part in df.iter_slices()")
+            raise self._not_here(
+                "iteration",
+                "async for part in df.iter_slices()",
+                "await s.to_list(); where an expression was to have it, df.filter(…) and df.with_columns(…) take it",
+            )
 
         def __contains__(self, item: Any) -> NoReturn:
-            raise self._not_here("`in`", "name in await df.columns")
+            raise self._not_here("`in`", "name in await df.columns", "await s.is_in([value]).any()")
 
         def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-            raise self._not_here("an array of it", "await df.to_numpy()")
+            raise self._not_here("an array of it", "await df.to_numpy()", "await s.to_numpy()")
 
         def __array_ufunc__(self, *args: Any, **kwargs: Any) -> NoReturn:
-            raise self._not_here("a function of numpy", "df.select(…), or df.ref.apply(fn)")
+            raise self._not_here("a function of numpy", "df.select(…), or df.ref.apply(fn)", "s.ref.apply(fn)")
 
-    def _not_here(self, what: str, remedy: str) -> TypeError:
+    def _not_here(self, what: str, of_frame: str, of_series: str) -> TypeError:
+        remedy = of_series if self._kind == "Series" else of_frame
         return TypeError(f"{what}: this Remote{self._kind} is a handle of what is on a node. Ask there: {remedy}")
 
     def __repr__(self) -> str:
@@ -295,5 +305,3 @@ def rebuilt(kind: str, ref: RemoteRef[Any], shape: tuple[int, ...] | None) -> An
 
 KINDS: dict[str, Callable[[Due], Any]] = {}  # by the kind of frame: dataframe.py, lazyframe.py and series.py fill it
 MAKERS: dict[Gives, Callable[[LocalNode, Query], Any]] = {}
-
-__all__ = ["FrameDue", "Namespace", "RemoteFrame", "answer", "of", "rebuilt", "wrapped"]

@@ -21,7 +21,7 @@ from beampy.frames.delegation import delegate
 from beampy.frames.frame import KINDS, MAKERS, answer, wrapped
 from beampy.frames.methods import LazyFrameMethods
 from beampy.frames.surface import Gives
-from beampy.frames.taking import taken
+from beampy.frames.taking import Taken, taken
 from beampy.frames.tree import Step
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from beampy.core.node import LocalNode
     from beampy.frames.dataframe import RemoteDataFrame
     from beampy.frames.due import Due
+    from beampy.frames.evaluate import Made
     from beampy.handle import Handle
 
     P = ParamSpec("P")
@@ -161,9 +162,7 @@ class RemoteLazyFrame(Remote, LazyFrameMethods):
         return self.__copy__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        query = self._query
-        root = query.root if isinstance(query.root, Scan) else query.root.there()
-        return rebuilt, (root, query.steps)
+        return rebuilt, asking.parted(self._query)
 
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("a plan is not compared with anything, as polars' LazyFrame is not: compare what it gives")
@@ -220,14 +219,13 @@ def _collect(options: dict[str, Any]) -> Step:
     return Step("collect", (), options)
 
 
-def rebuilt(root: Any, steps: tuple[Step, ...]) -> RemoteLazyFrame:
+def rebuilt(frames: list[Made], nodes: list[str], trees: list[tuple[Any, Any]]) -> RemoteLazyFrame:
     """A plan that came in a message."""
     from beampy.frames.due import Due
 
-    if isinstance(root, Scan):
-        return RemoteLazyFrame(None, Query(root, steps))
-    node = root.ref.refs.node
-    return RemoteLazyFrame(node, Query(Due.known(node, root), steps))
+    node = frames[0].ref.refs.node if frames else None
+    dues = [Due.known(made.ref.refs.node, made) for made in frames]
+    return RemoteLazyFrame(node, asking.joined(dues, nodes, trees, Taken))
 
 
 delegate(RemoteLazyFrame, "LazyFrame")

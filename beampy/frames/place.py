@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import polars as pl
 
 from beampy.core.ids import full_name
-from beampy.core.standin import coming
+from beampy.core.standin import exist, held
 from beampy.errors import BadFunction, FrameRefused
 from beampy.frames import evaluate
 from beampy.frames.asking import Query, Scan, local_node
@@ -34,7 +34,6 @@ from beampy.frames.surface import EAGER, REFUSED_FUNCTIONS, Gives, functions, gi
 from beampy.frames.taking import listed, taken_call
 from beampy.frames.tree import Call
 from beampy.otp.rpc_function import kind_of, shown, streams
-from beampy.pool.rebuilding import held
 from beampy.refs.verbs import VerbCaller
 
 if TYPE_CHECKING:
@@ -72,12 +71,10 @@ class Place(PlaceFunctions):
             raise BadFunction("frame", f"{fn!r}", "a function that returns a frame")
         node = local_node("frame")
         target = self.node
-        args, kwargs = tuple(map(held, args)), {name: held(value) for name, value in kwargs.items()}
+        args, kwargs = held(args, kwargs)
 
         async def work() -> evaluate.Made:
-            for each in coming(args, kwargs):
-                if (there := each.coming()) is not None:
-                    await there
+            await exist(args, kwargs)
             made = await VerbCaller(shown(fn))(target, evaluate.made_by, fn, args, kwargs)
             return evaluate.Made(*made)
 

@@ -76,11 +76,14 @@ class _Spaced:
         return self if series is None else self._kind(series, self._name)
 
 
+POWERS = ("__pow__", "__rpow__")  # of which polars works an expression out; all others make one of the series
+
+
 def _operator(name: str) -> Callable[..., Any]:
     """`series + 1`. With a frame on the right some give one; `@` gives a number, or a series."""
 
     def operator(self: RemoteSeries, *args: Any) -> Any:
-        if args and isinstance(args[0], pl.Expr):
+        if args and isinstance(args[0], pl.Expr) and name not in POWERS:
             raise TypeError(
                 f"{name} of a RemoteSeries and an expression would be an expression about what is on a node: "
                 "df.select(…) or df.with_columns(…) takes both as expressions"

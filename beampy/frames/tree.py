@@ -1,10 +1,11 @@
-"""Trees: what is to be evaluated on a node, as plain data.
+"""Trees: what is to be evaluated on a node, as plain data: where to begin, and the steps from there.
 
-    Tree(0, (Step("filter", (expr,), {}), Step("head", (5,), {})))      objects[0].filter(expr).head(5)
-    Tree(Call("scan_parquet", ("flights.parquet",), {}), ())            polars.scan_parquet("flights.parquet")
+    0, (Step("filter", (expr,), {}), Step("head", (5,), {}))          objects[0].filter(expr).head(5)
+    Call("scan_parquet", ("flights.parquet",), {}), ()                polars.scan_parquet("flights.parquet")
 
-Rule: a tree is only written down; it has no frame in it, but numbers of the objects that are sent beside it. An
-argument may be a tree itself, or an object, in lists, tuples and dicts too: `join(other)`, `concat([a, b])`.
+Rule: a tree is only written down; it has no frame in it, but numbers of the objects that are sent beside it, in lists,
+tuples and dicts too: `join(other)`, `concat([a, b])`. What other trees give are objects as well, with the next numbers:
+those trees go before it, in a row. So a plan that was written in a long loop is no deeper than any other.
 
 Place: asking.py writes them, evaluate.py carries them out where the data is. Pure; it does not know polars.
 """
@@ -20,7 +21,7 @@ SHOWN = 3  # steps of a chain that are shown in messages, from its end: the last
 
 
 class Object(NamedTuple):
-    """One of the objects that a tree comes with, as an argument."""
+    """One of the objects that a tree comes with, or what a tree before it gave, as an argument."""
 
     number: int
 
@@ -54,18 +55,6 @@ class Step(NamedTuple):
     kwargs: dict[str, Any]
 
 
-class Tree(NamedTuple):
-    """Where to begin, an object by its number or a function, and what to do then."""
-
-    root: int | Call
-    steps: tuple[Step, ...]
-
-    def plain(self) -> tuple[Any, ...]:
-        """The same in plain tuples, which cost less to send."""
-        root = self.root
-        return (root if isinstance(root, int) else tuple(root), tuple(map(tuple, self.steps)))
-
-
 # Methods that change their object in place: they are given a copy, which shares its memory, and what they give is that.
 IN_PLACE = frozenset({"__setattr__", "__setitem__", "append", "extend", "insert_column", "replace_column", "scatter"})
 
@@ -88,16 +77,37 @@ def changed(value: Any, fn: Callable[[Any], Any]) -> Any:
     return fn(value)
 
 
-def with_arguments(tree: Tree, fn: Callable[[Any], Any]) -> Tree:
-    """The tree with `fn` done to its arguments; those of trees in them are left to `fn`."""
-    root = tree.root
-    if isinstance(root, Call):
-        root = Call(root.name, changed(root.args, fn), changed(root.kwargs, fn))
-    steps = tuple(
-        step if step.args is None else Step(step.name, changed(step.args, fn), changed(step.kwargs, fn))
-        for step in tree.steps
+def inside(value: Any, kind: type, found: list[Any]) -> list[Any]:
+    """`found`, with what is of that kind in an argument, through lists, tuples and dicts, in their order.
+
+    >>> inside(["a", {"b": (1, 2)}], int, [])
+    [1, 2]
+    """
+    cls = value.__class__
+    if cls is list or cls is tuple:
+        for each in value:
+            inside(each, kind, found)
+    elif cls is dict:
+        for each in value.values():
+            inside(each, kind, found)
+    elif isinstance(value, kind):
+        found.append(value)
+    return found
+
+
+def sent(root: int | Call, steps: Sequence[Step], fn: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """A tree in plain tuples, which cost less to send, with `fn` done to its arguments.
+
+    >>> sent(0, [Step("head", (5,), {})], str)
+    (0, (('head', ('5',), {}),))
+    """
+    begins = root if isinstance(root, int) else (root.name, changed(root.args, fn), changed(root.kwargs, fn))
+    return begins, tuple(
+        [
+            (name, args and changed(args, fn), kwargs and changed(kwargs, fn))  # mostly one of them is empty
+            for name, args, kwargs in steps
+        ]
     )
-    return Tree(root, steps)
 
 
 def shown(steps: Sequence[Any], call: Any = None) -> str:
@@ -133,30 +143,37 @@ def evaluated(
     steps: Any,
     objects: list[Any],
     function: Callable[[str], Callable[..., Any]],
-    done: dict[int, Any] | None = None,
+    before: Sequence[tuple[Any, Any]] = (),
     expression: Callable[[Any], Any] = _as_it_is,
 ) -> Any:
     """What a tree gives, of its root and steps as they were sent. `function` finds a function of polars by its name,
-    `expression` makes one again that was sent as a tuple; `done` has what trees in it have given: one that is there
-    several times is carried out once.
+    `expression` makes one again that was sent as a tuple; `before` are the trees that come first: each gives one more
+    object.
 
     >>> evaluated(0, [("upper", (), {})], ["a"], print)
     'A'
     """
-
-    known = {} if done is None else done
+    objects = [*objects]
 
     def argument(value: Any) -> Any:
         if value.__class__ is tuple:  # `changed` leaves those that stand for an expression
             return expression(value)
         if value.__class__ is Object:
             return objects[value.number]
-        if value.__class__ is Tree:
-            if id(value) not in known:
-                known[id(value)] = evaluated(value.root, value.steps, objects, function, known, expression)
-            return known[id(value)]
         return value.unpacked() if isinstance(value, Packed) else value
 
+    for each in before:
+        objects.append(_carried_out(*each, objects, function, argument))
+    return _carried_out(root, steps, objects, function, argument)
+
+
+def _carried_out(
+    root: Any,
+    steps: Any,
+    objects: list[Any],
+    function: Callable[[str], Callable[..., Any]],
+    argument: Callable[[Any], Any],
+) -> Any:
     if root.__class__ is int:
         made = objects[root]
     else:

@@ -14,6 +14,7 @@ The same on one node and between nodes. What runs there is rpc_server.py's. Benc
 
 from __future__ import annotations
 
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -22,7 +23,7 @@ from beampy.core.current import current, here
 from beampy.core.group_leader import leader_for
 from beampy.core.ids import full_name
 from beampy.core.request import WAITING
-from beampy.core.standin import coming
+from beampy.core.standin import coming, exist, held
 from beampy.errors import BadFunction
 from beampy.handle import Handle, Pending
 from beampy.otp.rpc_call import RemoteCall
@@ -136,8 +137,11 @@ class RemoteCaller:
             return self.stream(node, fn, *args, **kwargs)
         node = full_name(node)
         me = _caller("remote_call")
-        if late := coming(args, kwargs):
-            return api.later(me, late, lambda: self(node, fn, *args, **kwargs), f"call of {shown(fn)} on {node}")
+        if coming(args, kwargs):
+            args, kwargs = held(args, kwargs)
+            return api.later(
+                me, args, kwargs, lambda: self(node, fn, *args, **kwargs), f"call of {shown(fn)} on {node}"
+            )
         if _off_loop(me):
             return api.submit(me, lambda: self(node, fn, *args, **kwargs), f"call of {shown(fn)} on {node}")
         return self._ask(me, node, fn, args, kwargs)
@@ -153,10 +157,15 @@ class RemoteCaller:
         node = full_name(node)
         me = _caller("remote_call")
 
+        ready = None
+        if coming(args, kwargs):
+            args, kwargs = held(args, kwargs)
+            ready = partial(exist, args, kwargs)
+
         def begin(items: Ref) -> RemoteCall:
             return self._ask(me, node, fn, args, kwargs, items)
 
-        return RemoteStream(me, begin, f"{shown(fn)} on {node}", self._window)
+        return RemoteStream(me, begin, f"{shown(fn)} on {node}", self._window, ready)
 
     def _ask(
         self, me: Process, node: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], items: Ref | None = None
@@ -204,6 +213,9 @@ def remote_cast(node: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs
         kind_of("remote_cast", fn)
     if node != me.node.name:
         fn = portable(fn, me.node.code)
+    late = bool(coming(args, kwargs))
+    if late:
+        args, kwargs = held(args, kwargs)
     message = Cast(fn, args, kwargs, None)
 
     def send() -> None:
@@ -211,7 +223,12 @@ def remote_cast(node: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs
             start_rpc(me.node)
         api.send((RPC, node), message._replace(leader=leader_for(me, node)))
 
-    api._ask(me, send)
+    async def waiting() -> None:
+        api.set_label(f"beampy.rpc: a cast of {shown(fn)} waits for its arguments")
+        await exist(args, kwargs)
+        send()
+
+    api._ask(me, (lambda: me.node.spawn(waiting, (), me)) if late else send)
 
 
 # many nodes
@@ -273,6 +290,9 @@ class MultiCaller:
         if not isinstance(fn, str) and streams(kind_of("multicall", fn)):
             raise BadFunction("multicall", f"the generator {shown(fn)}: an answer is one value")
         me = here("multicall")
+        if coming(args, kwargs):
+            args, kwargs = held(args, kwargs)
+            return api.later(me, args, kwargs, lambda: self(names, fn, *args, **kwargs), f"multicall of {shown(fn)}")
         if _off_loop(me):
             return api.submit(me, lambda: self(names, fn, *args, **kwargs), f"multicall of {shown(fn)}")
         calls = [self._one._ask(me, node, fn, args, kwargs) for node in names]

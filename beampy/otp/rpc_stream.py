@@ -14,6 +14,7 @@ import asyncio
 import types
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from beampy import api
@@ -25,7 +26,7 @@ from beampy.otp.stream_engine import Bell
 
 if TYPE_CHECKING:
     import concurrent.futures
-    from collections.abc import Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
     from types import TracebackType
 
     from beampy.core.ids import Ref
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
+READ_ALREADY = "the stream is being read already: one reader at a time"
 WINDOW = 16  # items: enough to cover the way there and back of a LAN, few enough to hold large ones
 
 
@@ -50,7 +52,11 @@ class Feed:
         self.closed = False
         self.items = items = process.node.new_ref()
         items._holder = self
-        self.call = begin(items)
+        self.start(begin)
+
+    def start(self, begin: Callable[[Ref], RemoteCall]) -> None:
+        """Call."""
+        self.call = begin(self.items)
         self.call.add_done_callback(self.ring)
 
     def take_message(self, ref: Ref, message: Any) -> None:
@@ -67,7 +73,7 @@ class Feed:
     async def next(self, most: int = 1) -> list[Any]:
         """The next items, as many as are here and at most `most`; none at the end."""
         if self.bell is not None:
-            raise RuntimeError("the stream is being read already: one reader at a time")
+            raise RuntimeError(READ_ALREADY)
         try:
             while not self.ready:
                 if self.arrived:
@@ -125,6 +131,51 @@ class Feed:
             await asyncio.wait([self.call])  # type: ignore[type-var]
 
 
+class LateFeed(Feed):
+    """One whose call has arguments that do not exist yet: who reads first waits for them, and it begins then."""
+
+    def __init__(
+        self,
+        process: Process,
+        begin: Callable[[Ref], RemoteCall],
+        window: int,
+        ready: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._ready: Callable[[], Awaitable[None]] | None = ready
+        self._begun = False
+        super().__init__(process, begin, window)
+
+    def start(self, begin: Callable[[Ref], RemoteCall]) -> None:
+        """Not yet."""
+        self._begin = begin
+
+    async def next(self, most: int = 1) -> list[Any]:
+        """The next items, when it has begun."""
+        if not self._begun and not self.closed:
+            ready, self._ready = self._ready, None
+            if ready is None:
+                raise RuntimeError(READ_ALREADY)
+            try:
+                await ready()
+                if not self.closed:
+                    super().start(self._begin)
+                    self._begun = True
+            except BaseException:
+                self.forget()
+                raise
+            finally:
+                del self._begin, ready  # which have the arguments
+        return await super().next(most)
+
+    def drop(self) -> None:
+        """End it, without waiting for the other side, if there is one."""
+        super().drop() if self._begun else self.forget()
+
+    async def close(self) -> None:
+        """End it, and wait until the process of the generator has ended, if there is one."""
+        await super().close() if self._begun else self.forget()
+
+
 @types.coroutine
 def _read(message: Unread) -> Generator[Any, Any, Any]:
     return (yield from message.read())
@@ -155,12 +206,20 @@ class RemoteStream(Generic[T_co]):
 
     __slots__ = ("__weakref__", "_ahead", "_feed", "_process", "_what", "_window")
 
-    def __init__(self, process: Process, begin: Callable[[Ref], RemoteCall], what: str, window: int) -> None:
+    def __init__(
+        self,
+        process: Process,
+        begin: Callable[[Ref], RemoteCall],
+        what: str,
+        window: int,
+        ready: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._what = what
         self._process = process
         self._window = window
         self._ahead: deque[T_co] = deque()  # what another thread has taken from the feed
-        self._feed: Feed = begun(process, lambda: Feed(process, begin, window))
+        feed = Feed if ready is None else partial(LateFeed, ready=ready)
+        self._feed: Feed = begun(process, lambda: feed(process, begin, window))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("a stream belongs to who reads it; send its items")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from beampy import api
 from beampy.core.current import current
 from beampy.core.signals import NOCONNECTION, NOPROC
+from beampy.core.standin import coming, held
 from beampy.errors import BadFunction, BeampyError, CallTimeout, EncodeError, OwnerLost, RefExpired
 from beampy.handle import Handle, Known
 from beampy.otp.rpc import RemoteCaller
@@ -76,16 +77,15 @@ def apply(
             what = f"the generator {shown(fn)}: an answer is one value"
             raise BadFunction(verb, what, "a function that returns a list")
         fn = portable(fn, ref.refs.node.code)
-    return use(ref, shown(fn), serving.keep_applied if keep else serving.applied, (fn, *args), kwargs)
+    return _use_with(ref, shown(fn), serving.keep_applied if keep else serving.applied, (fn, *args), kwargs)
 
 
 def call(
     ref: RemoteRef[Any], steps: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], keep: bool = False
 ) -> Handle[Any]:
     """A method of the object, or of something that it has."""
-    return use(
-        ref, shown_path(steps).lstrip("."), serving.keep_called if keep else serving.called, (steps, *args), kwargs
-    )
+    fn = serving.keep_called if keep else serving.called
+    return _use_with(ref, shown_path(steps).lstrip("."), fn, (steps, *args), kwargs)
 
 
 def read(ref: RemoteRef[Any], steps: tuple[Any, ...], keep: bool = False) -> Handle[Any]:
@@ -120,6 +120,17 @@ def use(
     if hold.refs.ledger.lenders(hold.id):
         return api.submit(me, lambda: _connecting(held, verb, fn, args, kwargs, timeout), f"{verb} of {ref.shown()}")
     return _ask(me, held, verb, fn, args, kwargs, timeout)
+
+
+def _use_with(
+    ref: RemoteRef[Any], verb: str, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Handle[Any]:
+    """The same with arguments of the user's: those that do not exist yet are waited for."""
+    if not coming(args, kwargs):
+        return use(ref, verb, fn, args, kwargs)
+    kept, (args, kwargs) = ref.another(), held(args, kwargs)
+    what = f"{verb} of {ref.shown()}"
+    return api.later(voice(ref.refs.node), args, kwargs, lambda: use(kept, verb, fn, args, kwargs), what)
 
 
 def voice(node: LocalNode) -> Process:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from beampy.frames.tree import Object, Tree
+from beampy.frames.tree import Object
 from tests.polars import fetch
 from tests.polars.remote_polars.counting import is_operation
 
@@ -194,7 +194,7 @@ def test_what_is_wrong_with_a_run(monkeypatch: pytest.MonkeyPatch):
         (("Series", ("a", Object(0)), {}), [], False),
         (("DataFrame", ({"a": [1]},), {}), [("height", None, {})], True),
         (("concat", ([Object(0), Object(1)],), {}), [], True),
-        (("concat", (), {"items": {"a": (Tree(0, ()),)}}), [], True),
+        (("concat", (), {"items": {"a": (Object(0),)}}), [], True),
         (("read_csv", ("flights.csv",), {}), [], False),
     ],
 )

@@ -12,7 +12,6 @@ Place: a script of who works on beampy; tests/unit/frames/test_stubs.py holds th
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 import re
@@ -28,6 +27,7 @@ from beampy.frames.place import BY_ARGUMENT
 from beampy.frames.series import OPERATORS as SERIES_OPERATORS
 from beampy.frames.surface import EAGER, Gives, class_of, functions, gives_of, namespaces, surface
 from tests.stubs.annotations import HOMES, REMOTE, Annotation, Names, Origin, quoted, tree_of
+from tests.stubs.written_file import command
 
 TARGET = Path(__file__).resolve().parents[2] / "beampy" / "frames" / "methods.pyi"
 VERSION = "# polars "
@@ -347,15 +347,7 @@ def _first(doc: str | None) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
-    options = parser.parse_args()
-    text = written()
-    if options.check:
-        return int(not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text)
-    TARGET.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{TARGET.name}: {text.count(chr(10))} lines, polars {pl.__version__}\n")
-    return 0
+    return command(__doc__, TARGET, written())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Place: beside frames.py, over the same beampy/frames/surface.py.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 from pathlib import Path
@@ -31,6 +30,7 @@ from beampy.frames.surface import (
     namespaces,
     surface,
 )
+from tests.stubs.written_file import command
 
 TARGET = Path(__file__).resolve().parents[2] / "beampy" / "frames" / "SURFACE.md"
 VERSION = "Polars "
@@ -169,15 +169,7 @@ def _own(kind: str, name: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
-    options = parser.parse_args()
-    text = written()
-    if options.check:
-        return int(not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text)
-    TARGET.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{TARGET.name}: polars {pl.__version__}\n")
-    return 0
+    return command(__doc__, TARGET, written())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from beampy.frames import evaluate
-from beampy.frames.tree import Object, Tree
+from beampy.frames.tree import Object
 
 NOT_COUNTED = frozenset({"collect", "lazy", "clone"})  # a query of these alone gives what was there
 MAKES = frozenset({"DataFrame", "LazyFrame", "Series"})
@@ -63,12 +63,12 @@ def is_operation(root: Any, steps: Any) -> bool:
 
 
 def has_operand(value: Any) -> bool:
-    """Whether there is a frame, or a query of one, among arguments.
+    """Whether there is a frame, or what a query gives, among arguments.
 
     >>> has_operand({"items": [1, Object(0)]}), has_operand([1])
     (True, False)
     """
-    if isinstance(value, (Object, Tree)):
+    if isinstance(value, Object):
         return True
     if isinstance(value, dict):
         return any(has_operand(each) for each in value.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from beampy.core.standin import FETCHED, StandIn, has_standins, resolved
+from beampy.core.standin import FETCHED, StandIn, coming, exist, has_standins, held, resolved
 
 
 class Thing(StandIn):
@@ -91,3 +91,38 @@ async def test_who_is_cancelled_ends_them_all() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == [1, 1]
+
+
+class Late(StandIn):
+    """One that exists when its future is done."""
+
+    def __init__(self, there: asyncio.Future[None]) -> None:
+        self.there = there
+
+    def coming(self) -> asyncio.Future[None] | None:
+        return None if self.there.done() else self.there
+
+
+async def test_what_does_not_exist_yet_is_waited_for() -> None:
+    loop = asyncio.get_running_loop()
+    one, other = Late(loop.create_future()), Late(loop.create_future())
+    assert coming((1, one), {"other": other, "inside": [one]}) == [one, other]
+    waits = asyncio.ensure_future(exist((1, one), {"other": other}))
+    one.there.set_result(None)
+    await asyncio.sleep(0)
+    assert not waits.done()
+    other.there.set_exception(ValueError("it was not made"))
+    with pytest.raises(ValueError, match="not made"):
+        await waits
+    await exist((1, one), {})
+
+
+async def test_arguments_for_later_have_handles_of_their_own() -> None:
+    late = Late(asyncio.get_running_loop().create_future())
+    inside = [late]
+    (kept, same, one), kwargs = held((late, inside, 1), {"late": late, "two": 2})
+    late.there = asyncio.get_running_loop().create_future()  # as a change in place
+    assert kept is not late
+    assert kept.there is kwargs["late"].there is not late.there
+    assert (same, one, kwargs["two"]) == (inside, 1, 2)
+    assert same is inside

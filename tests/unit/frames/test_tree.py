@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from beampy.frames.tree import Call, Object, Step, Tree, changed, evaluated, shown, with_arguments
+from beampy.frames.tree import Call, Object, Step, changed, evaluated, inside, sent, shown
 
 
 class Box:
@@ -40,32 +40,48 @@ class Named:
         return self.value * 2
 
 
-def carried_out(tree: Tree, *objects: Any) -> Any:
-    root, steps = tree.plain()
-    return evaluated(root, steps, list(objects), {"box": Box}.__getitem__)
+def as_it_is(value: Any) -> Any:
+    return value
+
+
+def carried_out(root: Any, *steps: Step, objects: list[Any], before: Any = ()) -> Any:
+    plain = [sent(begin, then, as_it_is) for begin, then in before]
+    return evaluated(*sent(root, steps, as_it_is), objects, {"box": Box}.__getitem__, plain)
 
 
 def test_steps_follow_each_other_and_attributes_are_steps_too():
-    tree = Tree(0, (Step("plus", (2,), {"a": 3}), Step("first", None, {}), Step("doubled", (), {})))
-    assert carried_out(tree, Box(1)) == 2
-    assert carried_out(Tree(0, (Step("items", None, {}),)), Box(1, 2)) == [1, 2]
-    assert carried_out(Tree(1, ()), "a", "b") == "b"
+    steps = (Step("plus", (2,), {"a": 3}), Step("first", None, {}), Step("doubled", (), {}))
+    assert carried_out(0, *steps, objects=[Box(1)]) == 2
+    assert carried_out(0, Step("items", None, {}), objects=[Box(1, 2)]) == [1, 2]
+    assert carried_out(1, objects=["a", "b"]) == "b"
 
 
 def test_a_function_is_found_by_its_name():
-    tree = Tree(Call("box", (1, Object(0)), {}), (Step("items", None, {}),))
-    assert carried_out(tree, "x") == [1, "x"]
+    assert carried_out(Call("box", (1, Object(0)), {}), Step("items", None, {}), objects=["x"]) == [1, "x"]
     with pytest.raises(KeyError):
-        carried_out(Tree(Call("other", (), {}), ()))
+        carried_out(Call("other", (), {}), objects=[])
 
 
-def test_arguments_are_objects_and_trees_in_lists_tuples_and_dicts_too():
-    inner = Tree(1, (Step("items", None, {}),))
-    tree = Tree(0, (Step("plus", (Object(1), [inner, 5], (Object(0),)), {"named": {"deep": inner}}),))
-    other = Box(7)
-    box = Box(0)
-    found = carried_out(tree, box, other).items
+def test_arguments_are_objects_in_lists_tuples_and_dicts_too():
+    step = Step("plus", (Object(1), [Object(2), 5], (Object(0),)), {"named": {"deep": Object(2)}})
+    other, box = Box(7), Box(0)
+    objects = [box, other]
+    found = carried_out(0, step, objects=objects, before=[(1, (Step("items", None, {}),))]).items
     assert found == [0, other, [[7], 5], (box,), ("named", {"deep": [7]})]
+    assert objects == [box, other]
+
+
+def test_trees_before_it_may_be_about_those_before_them():
+    made: list[Box] = []
+
+    def counted(*items: Any) -> Box:
+        made.append(Box(*items))
+        return made[-1]
+
+    before: list[Any] = [(("box", (Object(number - 1), Object(number - 1)), {}), ()) for number in range(1, 1001)]
+    assert evaluated(("box", (Object(1000),), {}), (), ["x"], {"box": counted}.__getitem__, before) is made[-1]
+    assert len(made) == 1001
+    assert made[0].items == ["x", "x"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +91,7 @@ def test_arguments_are_objects_and_trees_in_lists_tuples_and_dicts_too():
 )
 def test_what_changes_its_object_changes_a_copy_and_gives_that(step: Step):
     box = Box(3, 1)
-    made = carried_out(Tree(0, (step,)), box)
+    made = carried_out(0, step, objects=[box])
     assert made is not box
     assert box.items == [3, 1]
     wanted = {"append": [3, 1, 2], "__setattr__": [3, 1, 2], "sort": [1, 3]}[step.name]
@@ -83,7 +99,7 @@ def test_what_changes_its_object_changes_a_copy_and_gives_that(step: Step):
 
 
 def test_not_in_place_is_as_it_is():
-    made = carried_out(Tree(0, (Step("sort", (), {"in_place": False}),)), Box(3, 1))
+    made = carried_out(0, Step("sort", (), {"in_place": False}), objects=[Box(3, 1)])
     assert made.items == [1, 3]
 
 
@@ -99,34 +115,20 @@ def test_containers_are_copied_and_what_is_not_one_is_left():
     assert changed(subclass, lambda each: 0 if each == 1 else each) is subclass
 
 
+def test_what_is_in_an_argument_is_found_in_its_order():
+    value = {"a": [1, (2, {"b": 3.0})], "c": True, "d": "4"}
+    assert inside(value, int, []) == [1, 2, True]
+    assert inside(3, int, [0]) == [0, 3]
+    assert inside(value, bytes, []) == []
+
+
 def test_arguments_of_all_steps_are_changed_and_those_of_the_call():
-    tree = Tree(Call("box", (1,), {"a": 1}), (Step("plus", (1,), {}), Step("items", None, {})))
-    other = with_arguments(tree, lambda each: 9 if each == 1 else each)
-    assert other == Tree(Call("box", (9,), {"a": 9}), (Step("plus", (9,), {}), Step("items", None, {})))
-    assert tree.steps[0].args == (1,)
-
-
-def test_plain_tuples_say_the_same():
-    tree = Tree(Call("box", (1,), {}), (Step("items", None, {}),))
-    root, steps = tree.plain()
-    assert (type(root), type(steps), type(steps[0])) == (tuple, tuple, tuple)
-    assert (root, steps) == (("box", (1,), {}), (("items", None, {}),))
-    assert Tree(0, ()).plain() == (0, ())
-
-
-def test_a_tree_that_is_there_twice_is_carried_out_once():
-    made: list[Box] = []
-
-    def counted(*items: Any) -> Box:
-        made.append(Box(*items))
-        return made[-1]
-
-    tree = Tree(Call("box", (1,), {}), ())
-    for _ in range(30):  # with each of them carried out it would be a thousand million
-        tree = Tree(Call("box", (tree, tree), {}), ())
-    root, steps = tree.plain()
-    evaluated(root, steps, [], {"box": counted}.__getitem__)
-    assert len(made) == 31
+    steps = (Step("plus", (1,), {}), Step("items", None, {}))
+    root, plain = sent(Call("box", (1,), {"a": 1}), steps, lambda each: 9 if each == 1 else each)
+    assert (root, plain) == (("box", (9,), {"a": 9}), (("plus", (9,), {}), ("items", None, {})))
+    assert [type(each) for each in (root, plain, *plain)] == [tuple] * 4
+    assert steps[0].args == (1,)
+    assert sent(0, (), as_it_is) == (0, ())
 
 
 def test_what_is_asked_for_is_shown_by_its_last_steps():
