@@ -25,17 +25,17 @@ import polars as pl
 from beampy.errors import NotPartitioned
 from beampy.frames.expressions import (
     Unclear,
-    children,
     empty,
     expanded,
     free_prefix,
+    of_rows,
     same,
     selectors,
     shown,
     substituted,
 )
 from beampy.frames.recognised import Pieces, recognised
-from beampy.frames.separable import REMEDY, check_columns, part_by_part, row_by_row
+from beampy.frames.separable import MADE, REMEDY, check_columns, makes_rows, part_by_part, row_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ class Aggregation:
     schema: pl.Schema  # of the result
     grouped: bool
     maintain_order: bool
-    gathers: tuple[str, ...]  # aggregates that move values of all rows, and not one for each group
+    gathers: tuple[str, ...]  # aggregates that move values, as many as rows perhaps, and not one for each group
 
     @property
     def partial(self) -> tuple[Verb, ...]:
@@ -87,6 +87,9 @@ def grouped(
 ) -> Aggregation:
     """`group_by(keys).agg(aggs)`. NotPartitioned; PolarsError where polars itself would not do it."""
     check_columns("group_by", keys, {}, schema)
+    for key in keys:
+        if key.meta.root_names() and makes_rows([key], schema):
+            raise NotPartitioned(f"group_by({shown(key)})", MADE, REMEDY)
     names = tuple(empty(schema).group_by(*keys).agg().collect_schema())
     return _planned(schema, tuple(keys), names, aggs, True, maintain_order)
 
@@ -103,10 +106,10 @@ def carried_columns(schema: pl.Schema, name: str, args: tuple[Any, ...], kwargs:
     for column, dtype in wanted.items():
         expr = getattr(pl.col(column), name)(*args, **kwargs)
         try:
-            empty({column: schema[column]}).select(expr).collect()
+            known = empty({column: schema[column]}).select(expr).collect().schema[column] == dtype
         except pl.exceptions.PolarsError:
-            expr = pl.lit(None, dtype).alias(column)
-        found.append(expr)
+            known = False
+        found.append(expr if known else pl.lit(None, dtype).alias(column))
     return found
 
 
@@ -116,7 +119,7 @@ def has_aggregates(expr: pl.Expr) -> bool:
     >>> has_aggregates(pl.col("a").sum() / pl.len()), has_aggregates(pl.col("a") + 1)
     (True, False)
     """
-    return recognised(expr) is not None or any(map(has_aggregates, children(expr)))
+    return recognised(expr) is not None or any(map(has_aggregates, of_rows(expr)))
 
 
 def _planned(
@@ -135,15 +138,13 @@ def _planned(
         return found.collect_schema()
 
     wanted = results(aggs)  # polars' own errors come first
-    free = pl.Schema({name: dtype for name, dtype in schema.items() if name not in key_names})
-    table = _Table(schema, free, by_groups, free_prefix([*schema, *wanted]))
+    table = _Table(schema, by_groups, free_prefix([*schema, *wanted]))
     finals: list[pl.Expr] = []
     for expr in aggs:
         outputs = pl.Schema({name: dtype for name, dtype in results([expr]).items() if name not in key_names})
         try:
-            for (name, dtype), one in zip(
-                outputs.items(), expanded(expr, outputs, schema, frozenset(key_names)), strict=True
-            ):
+            several = expanded(expr, outputs.names(), schema, keys)
+            for one, (name, dtype) in zip(several, outputs.items(), strict=True):
                 finals.append(table.final(one, name, dtype))
         except Unclear as unclear:
             raise NotPartitioned(f"{verb}({shown(expr)})", str(unclear), REMEDY) from unclear
@@ -166,9 +167,9 @@ def _planned(
 class _Table:
     """The aggregates of one plan, each once, and the columns that they have in the partials."""
 
-    def __init__(self, schema: pl.Schema, free: pl.Schema, by_groups: bool, prefix: str) -> None:
-        self._schemas = schema, free  # of all columns, and of those that are no keys
-        self._frames: dict[int, pl.LazyFrame] = {}
+    def __init__(self, schema: pl.Schema, by_groups: bool, prefix: str) -> None:
+        self._schema = schema
+        self._frame = empty(schema)
         self._by_groups = by_groups
         self._verb = "agg" if by_groups else "select"
         self._prefix = prefix
@@ -181,7 +182,8 @@ class _Table:
     def final(self, expr: pl.Expr, name: str, dtype: pl.DataType) -> pl.Expr:
         """The result's column, of merged ones."""
         found = self._found(expr)
-        if not found and self._by_groups and expr.meta.root_names() and part_by_part(expr, self._schema(expr)):
+        named = expr.meta.root_names() or self._selected(expr)
+        if not found and self._by_groups and named and part_by_part(expr, self._schema):
             expr = expr.implode()  # a column in `agg`: the list of each group's values
             found = self._found(expr)
         if len(found) == 1 and found[0][0] is expr:
@@ -189,7 +191,7 @@ class _Table:
         # Named as before, for what looks at names: the fields of a struct.
         names = {column for _, column in found}
         rest = substituted(expr, [(part, pl.col(column).alias(_name(part, column))) for part, column in found])
-        strange = sorted(set(rest.meta.root_names()) - names)
+        strange = sorted({*rest.meta.root_names(), *self._selected(rest)} - names)
         if strange:
             columns = ", ".join(map(repr, strange))
             why = f"no aggregate that can be merged is known of its column {columns}"
@@ -213,17 +215,13 @@ class _Table:
             why = f"of merged parts it would be {given}, and polars says {dtype}"
             raise NotPartitioned(f"{self._verb}({shown(expr)})", why, REMEDY)
 
-    def _schema(self, expr: pl.Expr) -> pl.Schema:
-        """The columns that an expression is about: `pl.all()` does not mean those that are keys."""
-        return self._schemas[bool(selectors(expr))]
+    def _selected(self, expr: pl.Expr) -> list[str]:
+        """The columns that functions of several columns have."""
+        return [name for leaf in selectors(expr) for name in self._frame.select(leaf).collect_schema()]
 
     def _types(self, expr: pl.Expr) -> list[pl.DataType]:
         """The types of the columns that it gives."""
-        schema = self._schema(expr)
-        frame = self._frames.get(id(schema))
-        if frame is None:
-            frame = self._frames[id(schema)] = empty(schema)
-        return frame.select(expr).collect_schema().dtypes()
+        return self._frame.select(expr).collect_schema().dtypes()
 
     def _found(self, expr: pl.Expr) -> list[tuple[pl.Expr, str]]:
         """The outermost aggregates of an expression, with the merged column of each."""
@@ -231,7 +229,7 @@ class _Table:
         if pieces is not None:
             return [(expr, self._column(expr, pieces))]
         found: list[tuple[pl.Expr, str]] = []
-        for child in children(expr):
+        for child in of_rows(expr):
             found += [each for each in self._found(child) if not any(same(each[0], other) for other, _ in found)]
         return found
 
@@ -240,7 +238,7 @@ class _Table:
         for known, column in self.pieces:
             if same(known, expr):
                 return column
-        if pieces.inner is not None and not part_by_part(pieces.inner, self._schema(pieces.inner)):
+        if pieces.inner is not None and not part_by_part(pieces.inner, self._schema):
             why = (
                 f"{pieces.name} is of {shown(pieces.inner)}, which depends on rows of other partitions, or on no column"
             )

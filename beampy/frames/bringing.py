@@ -43,10 +43,16 @@ async def collected(source: Source, steps: tuple[Step, ...], limit: int | None) 
 
     async def bring(part: Part, query: Query) -> pl.DataFrame:
         there: Made | None = made.pop(part.number, None)
-        if there is None:  # it was lost on its way, and the partition is had elsewhere now
-            plan = await queries.planned(ready, part, query, (queries.COLLECT,))
-            there = await queries.made(source.node, plan)
-        frame: pl.DataFrame = await there.ref.get()
+        frame: pl.DataFrame
+        if there is not None:
+            try:
+                frame = await there.ref.get()
+                return frame
+            except queries.LOST:
+                if part.where == there.ref.node:
+                    raise  # it has to be had elsewhere first; else another query has done that
+        plan = await queries.planned(ready, part, query, (queries.COLLECT,))
+        frame = await (await queries.made(source.node, plan)).ref.get()
         return frame
 
     return pl.concat(await queries.every(source, bring), rechunk=False)

@@ -89,7 +89,9 @@ class MadePart(Part):
             return Query(self._due, (LAZY,))
 
     def again(self, lost: BaseException) -> bool:
-        if self._due is None or (self._of.where == self._where and not self._of.again(lost)):
+        if self._due is None:  # another query has said so, and it is being computed
+            return True
+        if self._of.where == self._where and not self._of.again(lost):
             return False
         self._due = None
         return True

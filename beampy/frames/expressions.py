@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 PREFIX = "__beampy_"  # of columns that we add; a schema that has such names gets a longer one
 
@@ -84,6 +84,24 @@ def walked(expr: pl.Expr) -> Iterator[pl.Expr]:
     yield expr
     for child in children(expr):
         yield from walked(child)
+
+
+def of_rows(expr: pl.Expr) -> list[pl.Expr]:
+    """Those of its children that are about rows of the frame, and not about the elements of a list.
+
+    >>> [str(each) for each in of_rows(pl.col("l").list.eval(pl.element().sum()))]
+    ['col("l")']
+    """
+    return [child for child in children(expr) if not _of_elements(child)]
+
+
+def _of_elements(expr: pl.Expr) -> bool:
+    """Whether it is what `list.eval` is given: it has an element, and no column that it is one of."""
+    if same(expr, pl.element()):
+        return True
+    parts = children(expr)
+    rest = [part for part in parts if not _of_elements(part)]
+    return len(rest) < len(parts) and not any(part.meta.root_names() or selectors(part) for part in rest)
 
 
 def shown(expr: pl.Expr) -> str:
@@ -163,36 +181,56 @@ def selectors(expr: pl.Expr) -> list[pl.Expr]:
     return found
 
 
-def expanded(expr: pl.Expr, outputs: pl.Schema, schema: pl.Schema, keys: frozenset[str]) -> list[pl.Expr]:
-    """One expression for each column that `expr` gives; `outputs` are these columns, as polars says.
+def expanded(expr: pl.Expr, outputs: list[str], schema: pl.Schema, keys: Sequence[pl.Expr]) -> list[pl.Expr]:
+    """One expression for each column that `expr` gives in a select, or with keys in the `agg` of their groups;
+    `outputs` are the names of these columns, as polars says. In what comes every column is named, none is selected.
 
-    `keys` are the columns that selectors do not stand for, of a group_by. The expressions may be named otherwise.
-    Unclear where polars' own expansion is not understood.
+    The expressions may be named otherwise. Unclear where polars' own expansion is not understood.
     """
-    leaves = selectors(expr)
-    if len(outputs) == 1 and not (leaves and keys):
-        return [expr]
-    if not leaves:
-        raise Unclear(f"it gives {len(outputs)} columns, and it is not clear which part of it does")
-    whole = empty(schema)
-    rest = empty({name: dtype for name, dtype in schema.items() if name not in keys})
-    for frame in (rest, whole):
-        try:
-            names = [frame.select(leaf).collect_schema().names() for leaf in leaves]
-        except pl.exceptions.PolarsError:
-            continue
-        if {len(each) for each in names} - {1, len(outputs)}:
-            continue
-        several = [
-            substituted(
-                expr,
-                [(leaf, pl.col(each[at if len(each) > 1 else 0])) for leaf, each in zip(leaves, names, strict=True)],
-            )
-            for at in range(len(outputs))
-        ]
-        made = [whole.select(each).collect_schema() for each in several]
-        if [each.names() for each in made] == [[name] for name in outputs]:
-            return several
-    if len(outputs) == 1:  # a function of several columns
-        return [expr]
-    raise Unclear(f"it gives the columns {', '.join(outputs)}, and it is not clear from which ones")
+    found = [(leaf, _given(leaf, schema, keys)) for leaf in selectors(expr)]
+    functions = list(_of_several(expr, found, schema, keys))  # of all these columns together
+    pairs = [(part, substituted(part, [(leaf, pl.col(names)) for leaf, names in found])) for part in functions]
+    outside = [(leaf, names) for leaf, names in found if _is_outside(leaf, expr, functions)]
+    if {len(names) for _, names in outside} - {1, len(outputs)} or (len(outputs) != 1 and not outside):
+        raise Unclear(f"it gives the columns {', '.join(outputs)}, and it is not clear from which ones")
+    several = [
+        substituted(expr, [*pairs, *((leaf, pl.col(names[at if len(names) > 1 else 0])) for leaf, names in outside)])
+        for at in range(len(outputs))
+    ]
+    if found and [_given(each, schema, keys) for each in several] != [[name] for name in outputs]:
+        raise Unclear(f"it gives the columns {', '.join(outputs)}, and it is not clear from which ones")
+    return several
+
+
+def _given(expr: pl.Expr, schema: pl.Schema, keys: Sequence[pl.Expr]) -> list[str]:
+    """The names of the columns that an expression gives: of a group_by selectors do not stand for its keys."""
+    frame = empty(schema)
+    try:
+        if not keys:
+            return frame.select(expr).collect_schema().names()
+        groups, prefix = frame.group_by(*keys), free_prefix(schema)  # so that it may have the name of a key
+        names = groups.agg(expr.name.prefix(prefix)).collect_schema().names()[len(groups.agg().collect_schema()) :]
+    except pl.exceptions.PolarsError as error:
+        raise Unclear(f"polars does not say which columns {shown(expr)} gives") from error
+    return [name.removeprefix(prefix) for name in names]
+
+
+def _of_several(
+    part: pl.Expr, found: list[tuple[pl.Expr, list[str]]], schema: pl.Schema, keys: Sequence[pl.Expr]
+) -> Iterator[pl.Expr]:
+    """The outermost parts that make one column of several: `pl.sum_horizontal(cs.numeric())`."""
+    if not any(len(names) != 1 and same(leaf, each) for each in walked(part) for leaf, names in found):
+        return
+    parts = children(part)
+    if parts and len(_given(part, schema, keys)) == 1:
+        yield part
+        return
+    for child in parts:
+        yield from _of_several(child, found, schema, keys)
+
+
+def _is_outside(leaf: pl.Expr, part: pl.Expr, functions: list[pl.Expr]) -> bool:
+    """Whether a leaf is somewhere else than in these parts."""
+    if any(same(part, each) for each in functions):
+        return False
+    return same(leaf, part) or any(_is_outside(leaf, child, functions) for child in children(part))

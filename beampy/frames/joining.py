@@ -10,6 +10,7 @@ Place: an argument of the step `join`, which queries.py puts the copy for in.
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -40,7 +41,7 @@ class Small:
         if not isinstance(given, (pl.DataFrame, pl.LazyFrame, RemoteDataFrame, RemoteLazyFrame)):
             raise NotAFrame("join", type(given).__name__, "DataFrame or LazyFrame, here or of a node")
         self._node = node
-        self._given = given
+        self._given = given.clone() if isinstance(given, pl.DataFrame) else copy(given)  # as it is now
         self._limit = limit
         self._made: RemoteDataFrame | None = None
         self._columns: pl.Schema | None = None

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from beampy.frames.evaluate import Made
     from beampy.frames.partitions import Source
 
-# Bytes of values that are moved to one node for a median, a quantile or lists: 1 GB, as is brought without a word.
+# Bytes of values that are moved to one node for a median, a quantile, lists or n_unique: 1 GB, as is brought without a
+# word.
 GATHERED = asking.WARN_AT
 REMEDY = "aggregate it by more keys or of fewer rows; to_dask(client) hands the frame to an engine that shuffles"
 

@@ -27,6 +27,7 @@ from beampy.frames.computed import Computed, mapped
 from beampy.frames.due import Due
 from beampy.frames.expressions import parsed
 from beampy.frames.pushing import PUSHED, check_join, refusal
+from beampy.frames.taking import taken
 from beampy.frames.tree import Step, shown
 from beampy.otp.rpc_function import kind_of
 
@@ -66,7 +67,7 @@ class PartitionedFrame:
     # what partitions do for themselves
 
     def _pushed(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PartitionedFrame:
-        return PartitionedFrame(self._source, (*self._steps, Step(name, args, kwargs)), self._begun)
+        return PartitionedFrame(self._source, (*self._steps, *taken((Step(name, args, kwargs),))), self._begun)
 
     def filter(self, *predicates: Any, **constraints: Any) -> PartitionedFrame:
         """As polars' filter."""
@@ -137,7 +138,8 @@ class PartitionedFrame:
         """
         if not callable(fn) or kind_of("map_partitions", fn) != "plain":
             raise BadFunction("map_partitions", f"{fn!r}", "a plain function of a frame that returns a frame")
-        return PartitionedFrame(Computed(self._source, self._steps, mapped(fn, args, kwargs)), (), self._begun)
+        (step,) = taken((mapped(fn, args, kwargs),))
+        return PartitionedFrame(Computed(self._source, self._steps, step), (), self._begun)
 
     def pipe(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """`function(self, *args, **kwargs)`, here, with this frame."""

@@ -42,7 +42,7 @@ class PartitionedGroupBy:
         these.
 
         NotPartitioned, from the handle, for other aggregates. Medians, quantiles and lists bring all values to one
-        node: MergeTooLarge for more than 1 GB.
+        node, n_unique the different ones: MergeTooLarge for more than 1 GB.
         """
         found = parsed(aggs, named_aggs)
         keys, order = self._keys, self._maintain_order

@@ -25,6 +25,7 @@ from beampy.frames.asking import Query, Remote, Scan
 from beampy.frames.dealing import dealt, least
 from beampy.frames.due import Due
 from beampy.frames.evaluate import Made
+from beampy.frames.floor import up
 from beampy.frames.tree import Call, Step
 from beampy.otp.rpc_function import kind_of, shown, streams
 
@@ -84,13 +85,13 @@ class Source:
 class FilePart(Part):
     """A scan of one file on one of several nodes."""
 
-    def __init__(self, number: int, call: Call, size: int, at: str, nodes: Nodes) -> None:
-        super().__init__(number, repr(str(call.args[0])))
-        self._call = call
-        self._size = size
+    def __init__(self, number: int, path: str, scan: Call, size: int, at: str, nodes: Nodes) -> None:
+        super().__init__(number, repr(path))
+        self._call = scan
+        self._size = max(size, 1)  # 0 is one that nobody knows: these are dealt out by their number
         self._at = at
         self._nodes = nodes
-        nodes.loads[at] += size
+        nodes.loads[at] += self._size
 
     @property
     def where(self) -> str:
@@ -123,7 +124,9 @@ class Nodes:
 class Files(Source):
     """The files of several nodes. They are listed on the first node, when they are needed first."""
 
-    def __init__(self, node: LocalNode, names: list[str], scan: Call, listed: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(
+        self, node: LocalNode, names: list[str], scan: Callable[[str], Call], listed: Callable[[], Awaitable[Any]]
+    ) -> None:
         super().__init__(node, [])
         self.names = names
         self._scan = scan
@@ -141,7 +144,7 @@ class Files(Source):
                 nodes, scan = Nodes(self.names), self._scan
                 hands = dealt([size for _, size in found], len(self.names))
                 self._parts[:] = [
-                    FilePart(number, Call(scan.name, (path, *scan.args), scan.kwargs), size, self.names[hand], nodes)
+                    FilePart(number, path, scan(path), size, self.names[hand], nodes)
                     for number, ((path, size), hand) in enumerate(zip(found, hands, strict=True))
                 ]
         return self._parts
@@ -177,7 +180,8 @@ class ItemPart(Part):
 
 
 def of_items(calls: Any, fn: Callable[..., Any], iterables: tuple[Iterable[Any], ...]) -> PartitionedFrame:
-    """What `pool.frames` gives: a part for each item, which runners begin to make now.
+    """What `pool.frames` gives: a part for each item, which runners begin to make now: as many runners as there are
+    items, up to the pool's `max`.
 
     `calls` is a pool, or its options: `retries` is how often a part is made again that was lost.
     """
@@ -195,7 +199,8 @@ def of_items(calls: Any, fn: Callable[..., Any], iterables: tuple[Iterable[Any],
     gate = asyncio.Semaphore(calls._width() * AHEAD)
     manager = calls._at_work()
     node: LocalNode = manager.node
-    wanted = min(len(items), manager.plan.limits.min)
+    wanted = min(len(items), manager.plan.limits.max)
+    booting: list[asyncio.Task[None]] = []  # one for all parts, once the first begins
     made = evaluate.framed_async if asyncio.iscoroutinefunction(fn) else evaluate.framed
 
     def part(number: int, item: tuple[Any, ...]) -> ItemPart:
@@ -203,7 +208,9 @@ def of_items(calls: Any, fn: Callable[..., Any], iterables: tuple[Iterable[Any],
         what = what if len(what) <= SHOWN else f"{what[: SHOWN - 1]}…"
 
         async def work() -> Made:
-            await _booted(manager, wanted)
+            if not booting:
+                booting.append(manager.task(up(manager, wanted)))
+            await asyncio.wait(booting)  # so that they are spread over runners, and not all on the first that is up
             async with gate:
                 return Made(await calls.keep(made, fn, *item), "DataFrame", None)
 
@@ -217,16 +224,6 @@ def of_items(calls: Any, fn: Callable[..., Any], iterables: tuple[Iterable[Any],
     return _frame(Source(node, [part(number, item) for number, item in enumerate(items)]))
 
 
-async def _booted(manager: Any, wanted: int) -> None:
-    """Until so many runners are up that parts are spread over them, and not all on the first that is; or none boots."""
-    while True:
-        states = [runner.state for runner in manager.runners.values()]
-        if states.count("up") >= wanted or "booting" not in states:
-            return
-        await asyncio.sleep(LOOK)
-
-
-LOOK = 0.02  # seconds between two looks at runners that boot, which takes a tenth of a second at least
 AHEAD = 2  # parts that are with the pool for each that can run: as many wait, as in `map`
 SHOWN = 100  # characters of what a part is, in a message
 
@@ -285,9 +282,9 @@ def _frame(source: Source) -> PartitionedFrame:
     return PartitionedFrame(source)
 
 
-def failed(part: Part, error: BaseException, attempts: int = 1) -> PartitionFailed:
-    """The error of a part, whose cause is what happened there."""
-    node = error.node if isinstance(error, OwnerLost) else part.where
+def failed(part: Part, error: BaseException, attempts: int, at: str) -> PartitionFailed:
+    """The error of a part that was asked for at a node, whose cause is what happened there."""
+    node = error.node if isinstance(error, OwnerLost) else at
     made = PartitionFailed(part.number, part.what, node, f"{type(error).__name__}: {error}", attempts)
     made.__cause__ = error
     return made

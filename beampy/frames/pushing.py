@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Pushed as they are: each row for itself, or no row at all.
-PLAIN = frozenset({"cast", "drop", "drop_nans", "drop_nulls", "explode", "match_to_schema", "unnest"})
+PLAIN = frozenset({"cast", "drop", "drop_nans", "drop_nulls", "explode", "unnest"})
 # Pushed when their expressions stand alone.
 CHECKED = frozenset(
     {
@@ -31,6 +31,7 @@ CHECKED = frozenset(
         "fill_null",
         "filter",
         "join",
+        "match_to_schema",
         "remove",
         "rename",
         "select",
@@ -86,19 +87,36 @@ def _select(step: Step, schema: pl.Schema) -> Step:
     return step
 
 
+def _filter(step: Step, schema: pl.Schema) -> Step:
+    for each in step.args or ():
+        if isinstance(each, (list, tuple)) and each and all(isinstance(one, bool) for one in each):
+            raise NotPartitioned(f"{step.name} with a mask", POSITIONS, REMEDY)
+    equal = [pl.col(name).eq(value) for name, value in step.kwargs.items()]  # a text is a value, and no column's name
+    check_columns(step.name, [*(step.args or ()), *equal], {}, schema)
+    return step
+
+
 def _fill_null(step: Step, schema: pl.Schema) -> Step:
-    value, strategy, limit, *_ = [*(step.args or ()), None, None, None]
-    value = step.kwargs.get("value", value)
+    _, strategy, limit, *_ = [*(step.args or ()), None, None, None]
     if step.kwargs.get("strategy", strategy) not in STRATEGIES or step.kwargs.get("limit", limit) is not None:
         raise NotPartitioned("fill_null with this strategy", NEIGHBOURS, REMEDY)
-    if isinstance(value, pl.Expr):
-        check_columns("fill_null", [value], {}, schema)
+    return _values(step, schema)
+
+
+def _values(step: Step, schema: pl.Schema) -> Step:
+    """Of a step that puts values in: expressions have to stand alone, and a series is one value for each row."""
+    for value in (*(step.args or ()), *step.kwargs.values()):
+        for each in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(each, (pl.Expr, pl.Series)):
+                check_columns(step.name, [each], {}, schema)
     return step
 
 
-def _fill_nan(step: Step, schema: pl.Schema) -> Step:
-    check_columns("fill_nan", [each for each in (step.args or ()) if isinstance(each, pl.Expr)], {}, schema)
-    return step
+def _matched(step: Step, schema: pl.Schema) -> Step:
+    found = empty(schema).match_to_schema(*(step.args or ()), **step.kwargs).collect_schema()
+    if not found.keys() & schema.keys():
+        raise NotPartitioned("match_to_schema with no column of the frame", "what is put in is one row", REMEDY)
+    return _values(step, schema)
 
 
 def _rename(step: Step, schema: pl.Schema) -> Step:
@@ -111,11 +129,9 @@ def _rename(step: Step, schema: pl.Schema) -> Step:
 
 
 def _join(step: Step, schema: pl.Schema) -> Step:
-    kwargs = step.kwargs
-    if isinstance(kwargs.get("left_on"), (pl.Expr, list, tuple)):
-        check_columns("join", parsed([kwargs["left_on"]]), {}, schema)
-    if isinstance(kwargs.get("on"), (pl.Expr, list, tuple)):
-        check_columns("join", parsed([kwargs["on"]]), {}, schema)
+    for name in ("on", "left_on"):
+        if step.kwargs.get(name) is not None:
+            check_columns("join", [step.kwargs[name]], {}, schema)
     return step
 
 
@@ -138,8 +154,11 @@ def check_join(how: str, options: dict[str, Any]) -> None:
 CHECKS: dict[str, Callable[[Step, pl.Schema], Step]] = {
     "select": _select,
     "select_seq": _select,
+    "filter": _filter,
+    "remove": _filter,
     "fill_null": _fill_null,
-    "fill_nan": _fill_nan,
+    "fill_nan": _values,
+    "match_to_schema": _matched,
     "rename": _rename,
     "join": _join,
 }

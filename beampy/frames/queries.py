@@ -133,9 +133,11 @@ async def one(
     attempts = 0
     while True:
         attempts += 1
+        at = part.where
         try:
             query = await part.query()
-            gate = None if gates is None else gates.setdefault(part.where, asyncio.Semaphore(PER_NODE))
+            at = part.where
+            gate = None if gates is None else gates.setdefault(at, asyncio.Semaphore(PER_NODE))
             if gate is None:
                 return await ask(part, query)
             async with gate:
@@ -143,9 +145,10 @@ async def one(
         except OURS:
             raise
         except Exception as error:
-            lost = isinstance(error, LOST) and getattr(error, "node", part.where) == part.where
-            if not lost or not part.again(error):
-                raise failed(part, error, attempts) from error
+            lost = isinstance(error, LOST) and getattr(error, "node", at) == at
+            # Queries share their parts: another one may have had it elsewhere meanwhile.
+            if not lost or not (part.where != at or part.again(error)):
+                raise failed(part, error, attempts, at) from error
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from beampy.frames.expressions import children, same, selectors
+from beampy.frames.expressions import Unclear, children, same, selectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Parts: TypeAlias = tuple[list[pl.Expr], Callable[..., pl.Expr]]  # of each part; of their columns
 
+DAY = 86_400_000_000  # microseconds, in which the mean of dates is
 DDOFS = (1, 0, *range(2, 256))  # polars keeps it in a byte
 INTERPOLATIONS = ("nearest", "higher", "lower", "midpoint", "linear", "equiprobable")
 
@@ -45,7 +46,7 @@ class Pieces:
     name: str
     inner: pl.Expr | None  # None: of the rows, as `pl.len()`
     made: Callable[[pl.DataType | None, pl.DataType], Parts]  # of the types of inner and result
-    gathers: bool = False  # whether all values are moved
+    gathers: bool = False  # whether values are moved, which may be as many as there are rows
 
 
 def recognised(expr: pl.Expr) -> Pieces | None:
@@ -73,14 +74,15 @@ def _candidates(expr: pl.Expr, inner: pl.Expr, others: list[pl.Expr]) -> Iterato
             yield "quantile", quantile(inner), _values(inner, quantile), True
     if others:
         return
-    for name in ("min", "max", "product", "nan_min", "nan_max", "bitwise_and", "bitwise_or", "bitwise_xor"):
+    for name in ("min", "max", "nan_min", "nan_max", "bitwise_and", "bitwise_or", "bitwise_xor"):
         yield name, getattr(inner, name)(), _again(inner, name), False
+    yield "product", inner.product(), _product(inner), False
     yield "sum", inner.sum(), _sum(inner), False
     yield "mean", inner.mean(), _mean(inner), False
     for name in ("len", "count", "null_count"):
         built = getattr(inner, name)()
         yield name, built, _count(built), False
-    yield "n_unique", inner.n_unique(), _unique(inner), False
+    yield "n_unique", inner.n_unique(), _unique(inner), True
     yield "median", inner.median(), _values(inner, lambda values: values.median()), True
     yield "implode", inner.implode(), _imploded(inner), True
     for ignore in (False, True):
@@ -102,7 +104,10 @@ def _is_number(expr: pl.Expr) -> bool:
     """Whether it is a number, and no column, and no list of numbers."""
     if expr.meta.root_names() or selectors(expr):
         return False
-    return all(dtype.is_numeric() for dtype in pl.LazyFrame().select(expr).collect_schema().dtypes())
+    try:
+        return all(dtype.is_numeric() for dtype in pl.LazyFrame().select(expr).collect_schema().dtypes())
+    except pl.exceptions.PolarsError:  # what `list.eval` is given: it is nothing without a list
+        return False
 
 
 def _again(inner: pl.Expr, name: str, **kwargs: Any) -> Callable[[Any, pl.DataType], Parts]:
@@ -110,6 +115,15 @@ def _again(inner: pl.Expr, name: str, **kwargs: Any) -> Callable[[Any, pl.DataTy
 
     def made(_kind: Any, _dtype: pl.DataType) -> Parts:
         return [getattr(inner, name)(**kwargs)], lambda part: getattr(part, name)(**kwargs)
+
+    return made
+
+
+def _product(inner: pl.Expr) -> Callable[[Any, pl.DataType], Parts]:
+    def made(_kind: Any, dtype: pl.DataType) -> Parts:
+        if dtype.is_decimal():
+            raise Unclear("a product of decimals is rounded after each factor: it depends on their order")
+        return [inner.product()], lambda part: part.product()
 
     return made
 
@@ -141,11 +155,12 @@ def _mean(inner: pl.Expr) -> Callable[[Any, pl.DataType], Parts]:
             whole = count.cast(pl.UInt64).sum()
             return pl.when(whole > 0).then(whole)  # of nothing the mean is null
 
-        if kind.is_temporal():  # as polars: in the units of the result, rounded towards zero
-            exact = inner.cast(dtype).to_physical().cast(pl.Int128).sum()
+        if kind.is_temporal():  # as polars: dates in days, all else in its units, rounded towards zero
+            exact = inner.to_physical().cast(pl.Int128).sum()
+            units = DAY if kind == pl.Date else 1
 
             def instant(sums: pl.Expr, count: pl.Expr) -> pl.Expr:
-                return (sums.sum().cast(pl.Float64) / total(count)).cast(pl.Int64).cast(dtype)
+                return (sums.sum().cast(pl.Float64) / total(count) * units).cast(pl.Int64).cast(dtype)
 
             return [exact, counts], instant
         if kind.is_integer() or kind == pl.Boolean:

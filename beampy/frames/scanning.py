@@ -37,6 +37,7 @@ ENDINGS = {
     "scan_ndjson": (".ndjson", ".jsonl"),
     "scan_ipc": (".arrow", ".ipc", ".feather"),
 }
+HIVE = ("scan_parquet", "scan_ipc")  # which take columns from the names of directories
 # What a scan may be told that is about all rows, and would be about those of each file.
 WHOLE = ("n_rows", "row_index_name")
 FILES = 100_000  # that are listed at most: more partitions than a query over nodes can be for
@@ -82,20 +83,33 @@ class Over:
         sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
         paths = [os.fspath(each) for each in sources]
         what = f"{name} of {', '.join(paths)[:100]}"
+        plain = options.get("glob") is False
 
         async def ask() -> Any:
             for number, first in enumerate(self.nodes):
                 try:
-                    return await VerbCaller(what)(first, listed, paths, ENDINGS[name])
+                    return await VerbCaller(what)(first, listed, paths, ENDINGS[name], plain)
                 except (NodeDown, NotConnected):
                     if number + 1 == len(self.nodes):
                         raise
             raise AssertionError("there is a node")
 
-        return PartitionedFrame(Files(node, self.nodes, Call(name, (), options), ask))
+        return PartitionedFrame(Files(node, self.nodes, lambda path: of_file(name, path, paths, options), ask))
 
     def __repr__(self) -> str:
         return f"<polars over {', '.join(self.nodes)}>"
+
+
+def of_file(name: str, path: str, sources: Sequence[str], options: dict[str, Any]) -> Call:
+    """The scan of one of the files of `sources`. Its name is no pattern, and in a directory that polars would scan as a
+    whole, `month=1/a.parquet` has the column `month`, as there."""
+    known = options
+    if name in HIVE and len(sources) == 1 and options.get("hive_partitioning") is None:
+        below = path.removeprefix(sources[0]) if path.startswith(sources[0]) and path != sources[0] else ""
+        if "=" in os.path.dirname(below) and not glob.has_magic(sources[0]):
+            known = {**options, "hive_partitioning": True}
+    plain = "://" in path or options.get("glob") is False
+    return Call(name, (path if plain else glob.escape(path),), known)
 
 
 def over(nodes: Iterable[str]) -> Over:
@@ -114,16 +128,20 @@ def over(nodes: Iterable[str]) -> Over:
     return Over(names)
 
 
-def listed(sources: Sequence[str], endings: tuple[str, ...]) -> list[tuple[str, int]]:
-    """On a node: the files of paths, patterns and directories, with their sizes in bytes. FileNotFoundError."""
+def listed(sources: Sequence[str], endings: tuple[str, ...], plain: bool = False) -> list[tuple[str, int]]:
+    """On a node: the files of paths, patterns and directories, with their sizes in bytes. FileNotFoundError.
+
+    plain: no path is a pattern, whatever is in its name.
+    """
     found: list[tuple[str, int]] = []
     for source in sources:
         if "://" in source:  # a store: it is one file, of a size that nobody knows here
             found.append((source, 0))
             continue
-        paths = _files(source, endings)
+        pattern = not plain and glob.has_magic(source)
+        paths = _files(source, endings, pattern)
         if not paths:
-            where = "no such file or directory" if not glob.has_magic(source) else "no file is like this"
+            where = "no file is like this" if pattern else "no such file or directory"
             if os.path.isdir(source):
                 where = f"no file in this directory ends with {', '.join(endings)}"
             raise FileNotFoundError(f"{source}: {where}")
@@ -133,10 +151,10 @@ def listed(sources: Sequence[str], endings: tuple[str, ...]) -> list[tuple[str, 
     return found
 
 
-def _files(source: str, endings: tuple[str, ...]) -> list[str]:
+def _files(source: str, endings: tuple[str, ...], pattern: bool) -> list[str]:
     if os.path.isdir(source):
         every = (str(path) for path in Path(source).rglob("*") if path.is_file())
         return sorted(path for path in every if path.endswith(endings))
-    if glob.has_magic(source):
+    if pattern:
         return sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
     return [source] if os.path.exists(source) else []

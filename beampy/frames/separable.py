@@ -15,6 +15,7 @@ Place: asked by partitioned.py for each step, by aggregates.py for what is aggre
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -35,14 +36,18 @@ from beampy.frames.expressions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # Where to go with what is not separable.
 REMEDY = (
     "map_partitions(fn) does it in each partition for itself, if that is meant; to_dask(client) hands the frame to an "
     "engine that shuffles; (await frame.collect()) brings it here"
 )
+MADE = "of a partition without rows polars would make one"
 CHANGERS = ("drop_nulls", "drop_nans", "explode")  # what takes rows away or adds some, each row for itself
+PUSHDOWN = pl.QueryOptFlags.none(predicate_pushdown=True)  # and nothing that makes an expression another one
+# The numbers of categories: a process gives them out as it meets the categories, so they are others on each node.
+CODES: tuple[Callable[[pl.Expr], pl.Expr], ...] = (lambda expr: expr.to_physical(), lambda expr: expr.cat.physical())
 
 
 def row_by_row(exprs: list[pl.Expr], schema: pl.Schema) -> bool:
@@ -54,15 +59,45 @@ def row_by_row(exprs: list[pl.Expr], schema: pl.Schema) -> bool:
     exprs = [expr for expr in exprs if not is_column(expr)]
     if not exprs:
         return True
+    if any(_is_code(part, schema) for expr in exprs for part in walked(expr)):
+        return False
+    # What is selected is so by place too (`pl.last()`): the probe is not to be among it, nor to move it.
+    leaves = [leaf for expr in exprs for leaf in selectors(expr)]
+    several = [(leaf, pl.col(empty(schema).select(leaf).collect_schema().names())) for leaf in leaves]
+    return all(_stands_alone(substituted(expr, several), schema) for expr in exprs)
+
+
+def _stands_alone(expr: pl.Expr, schema: pl.Schema) -> bool:
+    """What the optimiser says, of the expression and of each part of it that has columns: of a part that changes
+    nothing, such as a count that is compared with -1, it says nothing."""
     probe = free_prefix(schema) + "probe"
     frame = empty({**schema, probe: pl.Int64})
-    several = [(leaf, leaf.exclude(probe)) for expr in exprs for leaf in selectors(expr)]
-    if several:
-        exprs = [substituted(expr, several) for expr in exprs]
-        if not frame.select(*exprs).collect_schema():
-            return True
-    plan = frame.with_columns(*exprs).filter(pl.col(probe) > 0).explain()
-    return not plan.lstrip().startswith("FILTER")
+
+    def stands(part: pl.Expr) -> bool:
+        plan = frame.with_columns(part).filter(pl.col(probe) > 0).explain(optimizations=PUSHDOWN)
+        return not plan.lstrip().startswith("FILTER")
+
+    if not stands(expr):
+        return False
+    for part in walked(expr):
+        if not is_column(part) and (part.meta.root_names() or selectors(part)):
+            with suppress(pl.exceptions.PolarsError):  # what is inside of `list.eval` is no expression of the frame
+                if not stands(part):
+                    return False
+    return True
+
+
+def _is_code(expr: pl.Expr, schema: pl.Schema) -> bool:
+    """Whether it is the number of a category."""
+    parts = children(expr)
+    if len(parts) != 1 or not any(same(expr, code(parts[0])) for code in CODES):
+        return False
+    return any(map(_has_categories, empty(schema).select(parts[0]).collect_schema().dtypes()))
+
+
+def _has_categories(dtype: pl.DataType) -> bool:
+    inner = [field.dtype for field in getattr(dtype, "fields", ())] + [getattr(dtype, "inner", None)]
+    return dtype == pl.Categorical or any(_has_categories(each) for each in inner if each is not None)
 
 
 def part_by_part(expr: pl.Expr, schema: pl.Schema) -> bool:
@@ -73,7 +108,7 @@ def part_by_part(expr: pl.Expr, schema: pl.Schema) -> bool:
     if not expr.meta.root_names() and not selectors(expr):
         return False
     if row_by_row([expr], schema):
-        return True
+        return not makes_rows([expr], schema)
     changers = _changers(expr)
     if len(changers) != 1:
         return False
@@ -87,6 +122,17 @@ def part_by_part(expr: pl.Expr, schema: pl.Schema) -> bool:
     outer = substituted(expr, [(changer, pl.col(name))])
     dtype = empty(schema).select(changer.alias(name)).collect_schema()[name]
     return set(outer.meta.root_names()) == {name} and row_by_row([outer], pl.Schema({name: dtype}))
+
+
+def makes_rows(exprs: list[pl.Expr], schema: pl.Schema) -> bool:
+    """Whether of no rows they make one: `list.set_union([1])` does, and `lower_bound()`, which is one value. An empty
+    partition would have a row too many. Functions of Python are not called to see."""
+    if any("python_udf" in str(expr) for expr in exprs):
+        return False
+    try:
+        return empty(schema).select(*exprs).collect().height > 0
+    except pl.exceptions.PolarsError:
+        return False  # it is that of the query
 
 
 def _changers(expr: pl.Expr) -> list[pl.Expr]:
@@ -130,10 +176,14 @@ def check_select(verb: str, exprs: list[pl.Expr], schema: pl.Schema) -> None:
     check_columns(verb, exprs, {}, schema)
     if not any(expr.meta.root_names() or selectors(expr) for expr in exprs):
         raise NotPartitioned(f"{verb}({', '.join(map(shown, exprs))})", "it has no column of the frame", REMEDY)
+    if makes_rows(exprs, schema):
+        raise NotPartitioned(f"{verb}({', '.join(map(shown, exprs))})", MADE, REMEDY)
 
 
 def _why(expr: pl.Expr) -> str:
     """What is wrong with an expression that is not row by row."""
+    if any(same(part, code(child)) for part in walked(expr) for child in children(part)[:1] for code in CODES):
+        return "a process gives out the numbers of categories as it meets them: on each node they are others"
     if any(_is_changer(part) for part in walked(expr)):
         return "it takes rows away or adds some, which only a select of this one column can do"
     return "a row of its result depends on other rows, which may be in other partitions"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from beampy.errors import PartitionFailed
-from beampy.frames import asking, queries
+from beampy.frames import asking, bringing, queries
 from beampy.frames.tree import Step
 from beampy.refs.verbs import VerbCaller
 
@@ -43,12 +43,12 @@ async def sink(
     source: Source, steps: tuple[Step, ...], verb: str, directory: str, options: dict[str, Any]
 ) -> list[Written]:
     """Write all partitions, `part-00000.parquet` and so on. FileExistsError, PartitionFailed."""
+    if options.get("lazy"):
+        raise ValueError(f"{verb}(lazy=True): the files are written now; without it")
     ready = await queries.prepared(source, steps)
     parts = await source.parts()
     ending = ENDINGS[verb]
-    for part in parts:
-        await part.query()  # where it is, is known then
-    nodes = list(dict.fromkeys(part.where for part in parts))
+    nodes = await bringing.nodes(source)
     await queries.together([_prepare(node, verb, directory, ending) for node in nodes])
     failures: list[PartitionFailed] = []
     gates: dict[str, asyncio.Semaphore] = {}
@@ -77,7 +77,8 @@ async def sink(
 
 
 async def _prepare(node: str, verb: str, directory: str, ending: str) -> None:
-    await VerbCaller(f"{verb} into {directory}")(node, prepared, directory, ending)
+    with suppress(*queries.LOST):  # then its partitions are had elsewhere, or say so
+        await VerbCaller(f"{verb} into {directory}")(node, prepared, directory, ending)
 
 
 def prepared(directory: str, ending: str) -> None:
@@ -90,10 +91,15 @@ def prepared(directory: str, ending: str) -> None:
 
 
 def written(plan: pl.LazyFrame, verb: str, path: str, options: dict[str, Any]) -> tuple[str, int]:
-    """On the node of a partition: the plan is carried out into a file. Its path and size."""
+    """On the node of a partition: the plan is carried out into a file. Its path and size.
+
+    Polars is given the open file: of one that has failed it may make the file a moment later, by its name.
+    """
     beside = f"{path}.{secrets.token_hex(4)}.tmp"
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # a partition that was lost is written elsewhere
     try:
-        getattr(plan, verb)(beside, **options)
+        with open(beside, "xb") as file:
+            getattr(plan, verb)(file, **options)
         os.replace(beside, path)
     except BaseException:
         with suppress(FileNotFoundError):

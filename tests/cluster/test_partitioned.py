@@ -221,6 +221,20 @@ async def test_a_small_frame_goes_to_every_node_and_is_joined_there(nodes: Nodes
     assert_frame_equal(await by_name.collect(), expected, check_row_order=False)
 
 
+async def test_what_is_changed_in_place_after_a_join_was_written_down_does_not_change_it(nodes: Nodes) -> None:
+    frame = bp.frames.concat([bp.frames.from_local(pl.DataFrame({"k": [1, 2]}), nodes.names[0])])
+    here = pl.DataFrame({"k": [1], "v": [10]})
+    there = bp.frames.from_local(here, nodes.names[1])
+    numbers = [5]
+    joined = [frame.join(here, on="k"), frame.join(there, on="k")]
+    more = frame.map_partitions(lambda part, numbers: part.with_columns(v=pl.lit(sum(numbers))), numbers)
+    here[0, "v"] = there[0, "v"] = 99
+    numbers.append(1)
+    for each in joined:
+        assert (await each.collect()).rows() == [(1, 10)]
+    assert (await more.collect()).rows() == [(1, 5), (2, 5)]
+
+
 async def test_a_frame_that_is_not_small_is_refused_before_it_moves(nodes: Nodes, tmp_path: Path) -> None:
     frame = bp.frames.over(nodes.names).scan_parquet(files(tmp_path / "in", 2))
     with pytest.raises(MergeTooLarge, match=r"more than the limit of 10.*to_dask"):
@@ -278,6 +292,8 @@ async def test_values_that_would_all_go_to_one_node_have_a_limit(
     monkeypatch.setattr(merging, "GATHERED", 100)
     with pytest.raises(MergeTooLarge, match="median of a partitioned frame"):
         await frame.group_by("carrier").agg(pl.col("miles").median())
+    with pytest.raises(MergeTooLarge, match="n_unique of a partitioned frame"):
+        await frame.select(pl.col("miles").n_unique())
     assert await frame.group_by("carrier").agg(pl.col("miles").mean()).height == 5
 
 
@@ -477,6 +493,18 @@ async def test_frames_that_runners_make_are_spread_over_them() -> None:
             await pool.frames(failing, range(4)).height
         with pytest.raises(ValueError, match="no item"):
             pool.frames(month, [])
+
+
+async def test_runners_that_are_missing_are_booted_and_parts_spread_over_them() -> None:
+    async with bp.Pool(max=3) as pool:  # one runner would have room for all
+        frame = pool.frames(month, range(6))
+        assert_frame_equal(await frame.collect(), months(6))
+        assert len(await frame.nodes) == 3
+        assert len(up(pool)) == 3
+        small = pool.frames(month, range(2))
+        assert len(await small.nodes) == 2
+        assert pool._manager is not None
+        assert pool._manager.plan.limits.min == 0  # they are wanted no more: they stay for what they have
 
 
 @pytest.mark.parametrize("retries", [0, 2])

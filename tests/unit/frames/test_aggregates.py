@@ -26,6 +26,7 @@ FRAME = pl.DataFrame(
     i=(pl.col("a") * 20).cast(pl.Int8),
     yes=pl.col("a") > 2,
     t=pl.Series([datetime.datetime(2024, 1, day) for day in range(1, 7)]),
+    d=pl.Series([datetime.date(2024, 2, day) for day in (27, 28, 29, 27, 28, 27)]),
     du=pl.duration(hours=pl.col("a")),
     n=pl.lit(None),
 )
@@ -68,7 +69,7 @@ KNOWN = [
     pl.struct(pl.col("a").sum(), pl.col("b").mean()).alias("both"),
     pl.struct(pl.col("a").sum().alias("one"), pl.col("b").mean().alias("two")).struct.field("two"),
     pl.sum_horizontal(cs.numeric()).sum(),
-    pl.concat_str(pl.all().exclude("du", "t", "n").cast(pl.String)).max(),
+    pl.concat_str(pl.all().exclude("du", "t", "d", "n").cast(pl.String)).max(),
     pl.struct(pl.all()).n_unique(),
     cs.string().max(),
     pl.col("a").map_elements(digits, return_dtype=pl.Int64).sum(),
@@ -80,11 +81,30 @@ KNOWN = [
     pl.col("yes").any() | pl.col("yes").all(),
     [pl.lit(1).alias("one"), pl.len()],
     [pl.col("a").sum().alias("x"), pl.col("a").sum().alias("y"), pl.col("a").mean()],
+    pl.first().first().alias("at the front"),  # in groups it is what it is for polars there, whatever its alias
+    pl.last().null_count().alias("at the end"),
+    pl.nth(1).sum().alias("second"),
+    pl.nth(-2).max().alias("last but one"),
+    (pl.col("a", "i") + pl.sum_horizontal(pl.col("b", "f"))).sum(),  # of two columns, and of all of two in each
+    pl.sum_horizontal(pl.nth(1), 1).sum().alias("with one"),
+    pl.col("d").mean(),
+    pl.concat_list("a", "i").list.eval(pl.element().sum() / pl.len()).list.first().max().alias("of lists"),
 ]
 
 
 def ids(cases: list[Any]) -> list[str]:
     return [str(case)[:70] for case in cases]
+
+
+def test_what_is_done_in_each_list_is_no_aggregate_of_the_frame() -> None:
+    inside = pl.concat_list("a", "i").list.eval(pl.element().sum() * pl.len())
+    assert not has_aggregates(inside)
+    assert has_aggregates(inside.list.first().sum())
+    assert has_aggregates(inside.list.first() + pl.col("a").sum())
+    plan = grouped(FRAME.schema, [pl.col("k")], [inside.alias("x")], True)
+    partials = [carried_out(plan.partial, part.lazy()).collect() for part in PARTS]
+    expected = FRAME.lazy().group_by("k", maintain_order=True).agg(inside.alias("x")).collect()
+    assert_frame_equal(carried_out(plan.merge, pl.concat(partials).lazy()).collect(), expected)
 
 
 @pytest.mark.parametrize("maintain_order", [True, False])
@@ -130,6 +150,7 @@ UNKNOWN = [
     pl.col("a").map_batches(lambda values: values.sum(), return_dtype=pl.Int64),
     pl.col("a").sum() * float("inf"),
     pl.col("a").quantile(pl.col("a").min() * 0.1),
+    pl.sum_horizontal(cs.float()) + pl.col("a").sum(),
 ]
 
 
@@ -139,6 +160,21 @@ def test_what_is_not_known_to_be_exact_is_refused_by_name(case: pl.Expr) -> None
         whole(FRAME.schema, [case])
     with pytest.raises(NotPartitioned, match=r"^agg\("):
         grouped(FRAME.schema, [pl.col("k")], [case])
+
+
+def test_products_of_decimals_are_refused_as_each_is_rounded() -> None:
+    schema = pl.Schema({"k": pl.String(), "a": pl.Decimal(12, 2)})
+    with pytest.raises(NotPartitioned, match="rounded after each factor"):
+        grouped(schema, [pl.col("k")], [pl.col("a").product()])
+
+
+def test_means_of_dates_are_rounded_as_polars_does() -> None:
+    days = pl.Series([19782, 19783, 19784, 19782, 19782], dtype=pl.Int32).cast(pl.Date)  # a microsecond less than exact
+    frame = pl.DataFrame({"d": days})
+    plan = whole(frame.schema, [pl.col("d").mean()])
+    partials = [carried_out(plan.partial, part.lazy()).collect() for part in (frame[:1], frame[1:3], frame[3:])]
+    result = carried_out(plan.merge, pl.concat(partials).lazy()).collect()
+    assert_frame_equal(result, frame.lazy().select(pl.col("d").mean()).collect())
 
 
 def test_keys_have_to_stand_alone() -> None:
@@ -172,10 +208,11 @@ def test_an_aggregate_that_is_asked_for_twice_is_computed_once() -> None:
 
 
 def test_only_what_moves_all_values_is_said_to() -> None:
-    exact = [pl.col("a").n_unique(), pl.col("b").first(), pl.col("f").std()]
+    exact = [pl.col("a").null_count(), pl.col("b").first(), pl.col("f").std()]
     assert whole(FRAME.schema, exact).gathers == ()
     assert whole(FRAME.schema, [pl.col("a").median()]).gathers == ("median",)
     assert whole(FRAME.schema, [pl.col("a").quantile(0.2)]).gathers == ("quantile",)
+    assert whole(FRAME.schema, [pl.col("a").n_unique()]).gathers == ("n_unique",)  # all of them may be different
 
 
 def test_more_rows_than_a_count_has_room_for_are_an_error_and_not_a_small_number() -> None:
@@ -209,3 +246,11 @@ def test_of_a_whole_frame_columns_without_such_an_aggregate_are_null(name: str) 
     partials = [carried_out(plan.partial, part.lazy()).collect() for part in PARTS]
     result = carried_out(plan.merge, pl.concat(partials).lazy()).collect()
     assert_frame_equal(result, getattr(FRAME.lazy(), name)().collect())
+
+
+def test_of_a_whole_frame_columns_are_of_the_types_that_polars_has_there() -> None:
+    """Of decimals it has no median of a frame, and one of a column."""
+    frame = pl.DataFrame({"a": pl.Series(["1.50", "2.25"], dtype=pl.Decimal(12, 2)), "b": [1, 2]})
+    plan = whole(frame.schema, carried_columns(frame.schema, "median", (), {}))
+    result = carried_out(plan.merge, carried_out(plan.partial, frame.lazy())).collect()
+    assert_frame_equal(result, frame.lazy().median().collect())

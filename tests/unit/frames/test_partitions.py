@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -13,13 +14,15 @@ from hypothesis import strategies as st
 
 import beampy as bp
 from beampy.errors import NotPartitioned, OwnerLost, PartitionFailed
-from beampy.frames import queries
+from beampy.frames import bringing, queries
+from beampy.frames.computed import MadePart, Recipe
 from beampy.frames.dealing import dealt, least
+from beampy.frames.evaluate import Made
 from beampy.frames.partitioned import PartitionedFrame
-from beampy.frames.partitions import Part, Source
+from beampy.frames.partitions import FilePart, Nodes, Part, Source
 from beampy.frames.pushing import PUSHED, REFUSED, check_join, checked
-from beampy.frames.scanning import ENDINGS, listed
-from beampy.frames.tree import Step
+from beampy.frames.scanning import ENDINGS, listed, of_file
+from beampy.frames.tree import Call, Step
 from beampy.frames.writing import prepared, written
 
 SCHEMA = pl.Schema({"a": pl.Int64, "s": pl.String})
@@ -67,6 +70,40 @@ def test_no_files_are_an_error_that_names_where_they_are_not(tmp_path: Path, sou
         listed([str(tmp_path / source)], ENDINGS["scan_parquet"])
 
 
+def test_a_name_that_looks_like_a_pattern_is_that_of_one_file(tmp_path: Path) -> None:
+    for name, value in (("a1", 1), ("a[1]", 2)):
+        pl.DataFrame({"a": [value]}).write_parquet(tmp_path / f"{name}.parquet")
+    found = [path for path, _ in listed([str(tmp_path)], ENDINGS["scan_parquet"])]
+    calls = [of_file("scan_parquet", path, [str(tmp_path)], {}) for path in found]
+    assert [pl.scan_parquet(*call.args, **call.kwargs).collect().item() for call in calls] == [1, 2]
+
+    one = [str(tmp_path / "a[1].parquet")]
+    assert [path for path, _ in listed(one, ENDINGS["scan_parquet"])] == [str(tmp_path / "a1.parquet")]  # as polars
+    assert [path for path, _ in listed(one, ENDINGS["scan_parquet"], True)] == one
+    call = of_file("scan_parquet", one[0], one, {"glob": False})
+    assert pl.scan_parquet(*call.args, **call.kwargs).collect().item() == 2
+    assert of_file("scan_parquet", "s3://b/*.parquet", ["s3://b/*.parquet"], {}).args == ("s3://b/*.parquet",)
+
+
+def test_columns_in_the_names_of_directories_are_there_where_polars_has_them(tmp_path: Path) -> None:
+    for month in (1, 2):
+        path = tmp_path / "in" / f"month={month}" / "a.parquet"
+        path.parent.mkdir(parents=True)
+        pl.DataFrame({"a": [month * 10]}).write_parquet(path)
+
+    def scanned(source: str, **options: Any) -> list[pl.DataFrame]:
+        found = listed([source], ENDINGS["scan_parquet"])
+        calls = [of_file("scan_parquet", path, [source], options) for path, _ in found]
+        return [pl.scan_parquet(*call.args, **call.kwargs).collect() for call in calls]
+
+    for source in (str(tmp_path / "in"), f"{tmp_path}/in/", str(tmp_path / "in" / "*" / "*.parquet")):
+        expected = pl.scan_parquet(source).collect()
+        assert pl.concat(scanned(source)).rows() == expected.rows()
+    assert scanned(str(tmp_path / "in"), hive_partitioning=False)[0].columns == ["a"]
+    inner = str(tmp_path / "in" / "month=1")
+    assert scanned(inner)[0].columns == pl.scan_parquet(inner).collect_schema().names() == ["a"]
+
+
 # pushing
 
 
@@ -80,12 +117,39 @@ def test_no_files_are_an_error_that_names_where_they_are_not(tmp_path: Path, sou
         Step("fill_null", (), {"strategy": "forward"}),
         Step("fill_null", (None, "min"), {}),
         Step("fill_null", (pl.col("a").mean(),), {}),
+        Step("fill_null", (pl.Series([1, 2]),), {}),
+        Step("fill_nan", (), {"value": pl.col("a").mean()}),
+        Step("fill_nan", (pl.Series([1.0, 2.0]),), {}),
+        Step("filter", ([True, False],), {}),
+        Step("filter", (pl.col("a") > 1,), {"s": pl.col("s").max()}),
+        Step("remove", (pl.Series([True, False]),), {}),
+        Step("match_to_schema", ({**SCHEMA, "n": pl.Int64},), {"missing_columns": {"n": pl.col("a").sum()}}),
+        Step("match_to_schema", ({"n": pl.Int64},), {"missing_columns": "insert", "extra_columns": "ignore"}),
     ],
     ids=str,
 )
 def test_steps_that_look_at_other_rows_are_refused(step: Step) -> None:
     with pytest.raises(NotPartitioned):
         checked(step, SCHEMA)
+
+
+@pytest.mark.parametrize("verb", ["filter", "remove"])
+def test_what_a_column_has_to_be_equal_to_is_a_value_and_no_column(verb: str) -> None:
+    frame = pl.LazyFrame({"a": [1, 2], "s": ["x", "a"]})
+    for equal in ({"s": "x"}, {"s": "a"}, {"a": 1, "s": "x"}):
+        step, schema = checked(Step(verb, (), equal), SCHEMA)
+        assert schema == SCHEMA
+        assert getattr(frame, verb)(**step.kwargs).collect().height == 1
+
+
+def test_arguments_are_gone_through_when_a_method_is_called() -> None:
+    frame = PartitionedFrame(Source(None, []))  # type: ignore[arg-type]
+    names = ["a"]
+    more = frame.with_columns((pl.col(name) + 1).alias(f"{name}2") for name in names).drop_nulls(names)
+    names.append("b")
+    (exprs,), (column,) = (step.args or () for step in more._steps)
+    assert [str(expr) for expr in exprs] == ['[(col("a")) + (dyn int: 1)].alias("a2")']
+    assert column == ["a"]
 
 
 def test_the_columns_after_a_step_are_those_of_polars() -> None:
@@ -158,6 +222,25 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match=r"part-00000\.parquet"):
         prepared(str(tmp_path), "parquet")
     prepared(str(tmp_path / "new" / "deep"), "parquet")
+    elsewhere = str(tmp_path / "other" / "part-00000.parquet")  # of a partition that was lost, on a node without it
+    assert written(pl.LazyFrame({"a": [1]}), "sink_parquet", elsewhere, {})[0] == elsewhere
+
+
+def test_polars_does_not_know_the_name_of_what_it_writes(tmp_path: Path) -> None:
+    """Its threads go on for a moment when a sink has failed, and would make the file again."""
+
+    class Plan:
+        target: Any = None
+
+        def sink_csv(self, target: Any) -> None:
+            self.target = target
+            raise OSError("no space left")
+
+    plan: Any = Plan()
+    with pytest.raises(OSError, match="no space left"):
+        written(plan, "sink_csv", str(tmp_path / "part-00000.csv"), {})
+    assert plan.target.closed
+    assert list(tmp_path.iterdir()) == []
 
 
 # queries of parts
@@ -268,6 +351,101 @@ async def test_cancelling_cancels_all_parts() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sorted(ended) == [0, 1, 2]
+
+
+class Moving(Fake):
+    """A part on one of several nodes, as FilePart is."""
+
+    def again(self, lost: BaseException) -> bool:
+        self.left -= 1
+        self._where = f"{self.left}@h"
+        return self.left >= 0
+
+
+async def test_queries_that_share_a_part_lose_its_node_once() -> None:
+    part = Moving(0, again=1)
+    asked: list[str] = []
+    both = asyncio.Event()
+
+    async def ask(part: Part, query: Any) -> str:
+        at = part.where
+        asked.append(at)
+        if at == "b@h":
+            if len(asked) == 3:
+                both.set()
+            await both.wait()
+            raise lost()
+        return at
+
+    found = await asyncio.gather(*(queries.every(source(part), ask) for _ in range(3)))
+    assert found == [["0@h"]] * 3
+    assert sorted(asked) == ["0@h"] * 3 + ["b@h"] * 3
+    with pytest.raises(PartitionFailed, match="failed on b@h, attempt 1"):
+        await queries.every(source(Moving(0, again=0)), ask)
+
+
+class FakeRef:
+    """A reference to a frame of a node that is lost, or to what is there."""
+
+    nbytes = 8
+
+    def __init__(self, node: str, frame: pl.DataFrame | None) -> None:
+        self.node, self.frame = node, frame
+
+    async def get(self) -> pl.DataFrame:
+        if self.frame is None:
+            raise lost(self.node)
+        return self.frame
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_results_that_are_lost_on_their_way_are_computed_again(
+    moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another query has had the partition elsewhere before this one sees that it is lost."""
+    part = Moving(0, again=1)
+    again = pl.DataFrame({"a": [1]})
+
+    async def ready(source: Source, steps: Any) -> queries.Ready:
+        return queries.Ready(source, steps, again.schema)
+
+    async def computed(ready: queries.Ready) -> list[Made]:
+        if moved:
+            part.again(lost())
+        return [Made(FakeRef("b@h", None), "DataFrame", (1, 1))]  # type: ignore[arg-type]
+
+    async def made(node: Any, query: Any) -> Made:
+        return Made(FakeRef(part.where, again), "DataFrame", (1, 1))  # type: ignore[arg-type]
+
+    async def planned(ready: queries.Ready, part: Part, query: Any, extra: Any) -> Any:
+        return query
+
+    for name, stand_in in (("prepared", ready), ("computed", computed), ("made", made), ("planned", planned)):
+        monkeypatch.setattr(queries, name, stand_in)
+    found = await bringing.collected(source(part), (), None)
+    assert found.rows() == [(1,)]
+    assert part.where == "0@h"
+
+
+def test_a_computed_part_that_is_lost_for_several_queries_is_computed_once() -> None:
+    made = Made(FakeRef("b@h", None), "DataFrame", (1, 1))  # type: ignore[arg-type]
+    node: Any = SimpleNamespace(loop=None, thread=0)
+    of = Moving(0, again=1)
+    part = MadePart(of, made, Recipe(Source(node, [of]), (), ()))
+    assert part.again(lost())
+    assert part.again(lost())
+    assert of.left == 0
+
+
+def test_files_of_a_lost_node_go_to_all_that_are_left() -> None:
+    nodes = Nodes(["a@h", "b@h", "c@h"])
+    scan = Call("scan_parquet", ("x",), {})
+    parts = [FilePart(number, "x", scan, 0, "a@h", nodes) for number in range(4)]
+    assert all(part.again(lost("a@h")) for part in parts)
+    assert [part.where for part in parts] == ["b@h", "c@h", "b@h", "c@h"]
+    assert parts[0].again(lost("b@h"))
+    assert parts[0].where == "c@h"
+    assert not parts[0].again(lost("c@h"))
 
 
 async def test_so_many_parts_of_a_node_are_asked_at_a_time() -> None:

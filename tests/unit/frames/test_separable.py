@@ -11,6 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from beampy.errors import NotPartitioned
+from beampy.frames.aggregates import grouped, whole
 from beampy.frames.expressions import Unclear, parsed, substituted
 from beampy.frames.separable import check_columns, check_select, part_by_part, row_by_row
 
@@ -54,6 +55,12 @@ ROW_BY_ROW = [
     pl.concat_str("a", "s"),
     pl.col("a").replace({1: 9}),
     pl.coalesce("a", "b"),
+    pl.first(),
+    pl.last(),
+    pl.nth(-1, 0),
+    pl.last().list.len() + pl.first(),
+    pl.col("l").list.set_union([1]),
+    pl.col("a") > pl.col("a").lower_bound(),
 ]
 
 OF_OTHER_ROWS = [
@@ -87,6 +94,12 @@ OF_OTHER_ROWS = [
     pl.col("s").str.to_date(strict=False),
     pl.col("a").map_batches(lambda values: values.reverse(), return_dtype=pl.Int64),
     pl.arg_sort_by("a"),
+    pl.last().shift(),
+    pl.nth(-1).list.sum().cum_sum(),
+    pl.col("a").sort_by(pl.last()),
+    pl.col("a").sum().over(pl.nth(-1)),
+    pl.lit(None).slice(0, pl.col("a")),
+    pl.col("a").approx_n_unique().eq_missing(-1),
     pl.concat([pl.col("a"), pl.col("a")]) if hasattr(pl.col("a"), "append") else pl.len(),
 ]
 
@@ -154,6 +167,63 @@ def test_literals_alone_would_be_a_row_for_each_partition() -> None:
     with pytest.raises(NotPartitioned, match="no column of the frame"):
         check_select("select", [pl.lit(1), pl.lit(2).alias("two")], SCHEMA)
     check_select("select", [pl.lit(1), pl.col("a")], SCHEMA)
+
+
+# Of no rows polars makes one: an empty partition would add it to the whole.
+ROWS_OF_NONE = [
+    pl.col("l").list.set_union([1]),
+    pl.col("a").lower_bound(),
+    pl.col("a").upper_bound() - 1,
+]
+
+
+@pytest.mark.parametrize("expr", ROWS_OF_NONE, ids=names(ROWS_OF_NONE))
+def test_what_makes_a_row_of_an_empty_partition_is_not_selected_alone(expr: pl.Expr) -> None:
+    assert FRAME.clear().lazy().select(expr).collect().height == 1  # else it may be done now
+    assert not part_by_part(expr, SCHEMA)
+    for exprs in ([expr], [expr, pl.lit(1)], [expr, cs.temporal()]):
+        with pytest.raises(NotPartitioned, match="without rows"):
+            check_select("select", exprs, SCHEMA)
+    check_select("select", [expr.alias("x"), pl.col("s")], SCHEMA)
+    check_columns("with_columns", [expr], {}, SCHEMA)
+    with pytest.raises(NotPartitioned, match="without rows"):
+        grouped(SCHEMA, [expr], [pl.len()])
+    with pytest.raises(NotPartitioned):
+        whole(SCHEMA, [expr.len()])
+
+
+def test_a_selector_of_no_column_beside_a_literal_is_one_row_for_each_partition() -> None:
+    with pytest.raises(NotPartitioned, match="without rows"):
+        check_select("select", [cs.temporal(), pl.lit(1)], SCHEMA)
+
+
+def test_functions_of_python_are_not_called_to_see() -> None:
+    called: list[Any] = []
+    expr = pl.col("a").map_batches(called.append, return_dtype=pl.Int64, is_elementwise=True)
+    check_select("select", [expr], SCHEMA)
+    assert not called
+
+
+CATEGORIES = [
+    pl.col("c").to_physical(),
+    pl.col("c").cat.physical(),
+    pl.col("c").cat.physical() + 1,
+    pl.col("lc").to_physical(),
+    pl.col("x").cast(pl.Categorical).to_physical(),
+]
+
+
+@pytest.mark.parametrize("expr", CATEGORIES, ids=names(CATEGORIES))
+def test_numbers_of_categories_are_others_on_each_node(expr: pl.Expr) -> None:
+    schema = pl.Schema({"c": pl.Categorical(), "lc": pl.List(pl.Categorical()), "x": pl.String()})
+    assert not row_by_row([expr], schema)
+    with pytest.raises(NotPartitioned, match="categories"):
+        check_columns("with_columns", [expr], {}, schema)
+
+
+def test_numbers_of_what_is_the_same_everywhere_are_row_by_row() -> None:
+    schema = pl.Schema({"e": pl.Enum(["a", "b"]), "d": pl.Date(), "c": pl.Categorical()})
+    assert row_by_row([pl.col("e").to_physical(), pl.col("d").to_physical(), pl.col("c").cat.len_chars()], schema)
 
 
 def test_several_columns_that_lose_rows_are_not_one_column() -> None:
