@@ -6,7 +6,7 @@ Rule: dask names a module's functions by name, and a worker that has imported it
 graph is given to workers each is told of the modules of this process that were loaded again since it was told last, and
 loads those of them that it had from here. Functions of cells need none of this: dask sends them by value.
 
-Place: dask_client.py asks `Changes`, and has `renew` called on the runners. What versions of modules are is code's.
+Place: dask_cluster.py asks `Changes`, and has `renew` called on the runners. What versions of modules are is code's.
 """
 
 from __future__ import annotations

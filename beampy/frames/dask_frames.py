@@ -12,7 +12,7 @@ What is what there: numbers are numpy's, integers and booleans with nulls pandas
 are datetime64, enums are categories; categoricals are text, as each partition has categories of its own. Other types
 are objects, as polars' to_pandas has them.
 
-Place: over dask_client.py, which knows the workers; `take` runs in their threads.
+Place: over dask_cluster.py, which knows the workers; `take` runs in their threads.
 """
 
 # dask says little of its types, and part of that is wrong.
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from beampy import api
+from beampy.core.current import here
+from beampy.frames.dask_packages import FRAMES, PANDAS, need
 from beampy.frames.dask_parts import Part, frame_of
 from beampy.frames.frame import RemoteFrame
 from beampy.frames.lazyframe import RemoteLazyFrame
@@ -43,7 +45,7 @@ def to_dask(partitions: Sequence[Any], client: Any) -> Any:
 
     client: one of `pool.dask()`, whose workers can reach the frames. On a thread it is there when this returns; with a
     client of async code, `await` it. SchemaError of polars where the partitions are not of one schema; OwnerLost where
-    one is lost; TypeError for a client of other workers.
+    one is lost; TypeError for a client of other workers; ImportError where pandas or dask's dataframes are missing.
 
     >>> ddf = to_dask(frame.partitions, pool.dask())
     >>> ddf.groupby("carrier").arr_delay.mean().compute()
@@ -54,6 +56,7 @@ def to_dask(partitions: Sequence[Any], client: Any) -> Any:
         raise TypeError(f"to_dask: the client is to be one of pool.dask(), and not {client!r:.200}")
     if not partitions:
         raise ValueError("to_dask: there is no partition")
+    need("to_dask", *FRAMES)
     node = client.cluster.manager.node
     if isinstance(client, AsyncPoolClient):
         return _read(list(partitions), client)
@@ -106,6 +109,7 @@ def _collection(
 
 def take(part: Part, nullable: Collection[str] = frozenset(), columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A partition as a pandas frame, in a worker. `columns`: only these."""
+    need("to_dask", *PANDAS, node=here("to_dask").node.name)
     frame = frame_of(part)
     return as_pandas(frame if columns is None else frame.select(columns), nullable)
 

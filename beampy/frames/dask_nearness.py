@@ -3,7 +3,7 @@
 Rule: it is a wish. The task waits for that worker, and goes to any other where there is none, or where others have
 nothing to do (dask steals it): then the partition goes from node to node, once.
 
-Place: a plugin of dask's scheduler, in its process and on its loop; dask_client.py adds it with the first partition.
+Place: a plugin of dask's scheduler, in its process and on its loop; dask_cluster.py adds it with the first partition.
 """
 
 from __future__ import annotations

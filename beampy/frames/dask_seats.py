@@ -1,11 +1,10 @@
 """Seats: on which runner each worker of a dask cluster is, and how many runners the pool has to have for them.
 
-Rule: a runner has at most one worker of a cluster. Who wants a seat gets the oldest runner that is up and has none. The
-pool's `min` is at least the number of workers as long as there are any, so that the pool boots what is missing, and
-replaces what is lost. When they are gone it is what it was, or what somebody has said meanwhile.
+Rule: a runner has at most one worker of a cluster. Who wants a seat gets the oldest runner that is up and has none.
+The pool has at least as many runners as there are workers (floor.py).
 
-Place: on the loop of the pool's node, under dask_client.py, which lives on dask's own loop and thread. It does not know
-dask: what runs there is a remote call of dask_workers.py, and its life is the worker's.
+Place: on the loop of the pool's node, under dask_cluster.py, which lives on dask's own loop and thread. It does not
+know dask: what runs there is a remote call of dask_workers.py, and its life is the worker's.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from beampy.errors import BeampyError, BootFailed, PoolClosed
 from beampy.frames.dask_workers import serve
+from beampy.frames.floor import want
 from beampy.otp.rpc import remote_call
 
 if TYPE_CHECKING:
@@ -35,23 +34,25 @@ class Seats:
 
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self.taken: dict[str, str] = {}  # by node: the name of the worker
+        self.taken: dict[str, int] = {}  # by node: the name of the worker
         self.wanted = 0  # seats that are taken or waited for
-        self.refused = ""  # why none is given any more
 
-    async def take(self, name: str) -> str:
-        """A runner for this worker: the name of its node. BootFailed, PoolClosed."""
+    async def take(self, name: int, unwanted: asyncio.Event) -> str:
+        """A runner for this worker: the name of its node. BootFailed, as for a call of the pool; PoolClosed.
+
+        `unwanted`: nobody wants the worker any more.
+        """
         manager = self.manager
-        limits = manager.plan.limits
         self._want(self.wanted + 1)
         try:
-            until = manager.clock() + limits.boot_timeout + STARTING
+            until, failed = manager.clock() + manager.plan.limits.boot_timeout + STARTING, manager.plan.failed_rounds
             while (node := self._free()) is None:
-                if self.refused or manager.stopping is not None:
-                    raise PoolClosed(manager.name, self.refused or manager.stopping or "it stops")
-                if manager.clock() >= until:
-                    why = str(manager.plan.why or f"no runner without a worker came up; max={manager.plan.limits.max}")
-                    raise BootFailed(manager.name, why, limits.boot_rounds, manager.boot_log)
+                if unwanted.is_set() or manager.stopping is not None:
+                    why = manager.stopping or f"dask worker {name} is not wanted any more"
+                    raise PoolClosed(manager.name, why)
+                failed = min(failed, manager.plan.failed_rounds)  # one that succeeds ends the count
+                if manager.plan.failed_rounds - failed >= manager.plan.limits.boot_rounds or manager.clock() >= until:
+                    raise self._none()
                 await asyncio.sleep(LOOK)
         except BaseException:
             self._want(self.wanted - 1)
@@ -59,14 +60,20 @@ class Seats:
         self.taken[node] = name
         return node
 
+    def _none(self) -> BootFailed:
+        manager = self.manager
+        limits, why = manager.plan.limits, manager.plan.why
+        if isinstance(why, BootFailed):
+            return BootFailed(why.pool, why.why, why.attempts, why.log)
+        if why is None:
+            text = f"no runner came up, of {limits.max} at most, that has no worker of this cluster"
+            return BootFailed(manager.name, text)
+        return BootFailed(manager.name, str(why), limits.boot_rounds, manager.boot_log)
+
     def give(self, node: str) -> None:
         """The worker there has ended."""
         if self.taken.pop(node, None) is not None:
             self._want(self.wanted - 1)
-
-    def refuse(self, why: str) -> None:
-        """Nobody gets a seat any more, nor goes on waiting for one."""
-        self.refused = why
 
     def _free(self) -> str | None:
         """The oldest runner that is up and has none of our workers."""
@@ -79,39 +86,7 @@ class Seats:
 
     def _want(self, count: int) -> None:
         self.wanted = count
-        floor = _floors.get(self.manager)
-        if floor is None:
-            floor = _floors[self.manager] = Floor(self.manager.plan.limits.min)
-        floor.look(self.manager, self, count)
-
-
-class Floor:
-    """The `min` of a pool, with what its clusters want."""
-
-    def __init__(self, least: int) -> None:
-        self.told = least  # what others have said
-        self.ours = least  # what we have made of it
-        self.wants: dict[Seats, int] = {}
-
-    def look(self, manager: Manager, seats: Seats, count: int) -> None:
-        """This cluster wants so many runners: see that the pool has them."""
-        if manager.stopping is not None:
-            return
-        limits = manager.plan.limits
-        if limits.min != self.ours:
-            self.told = limits.min
-        if count:
-            self.wants[seats] = count
-        else:
-            self.wants.pop(seats, None)
-        self.ours = min(max(self.told, *self.wants.values(), 0), limits.max)
-        if self.ours != limits.min:
-            manager.plan.resize(self.ours, limits.max, manager.clock())
-            manager.tell.scaled(self.ours, limits.max)
-            manager.act()
-
-
-_floors: WeakKeyDictionary[Manager, Floor] = WeakKeyDictionary()
+        want(self.manager, self, count)
 
 
 class Tending:
@@ -130,23 +105,35 @@ class Tending:
 
         It returns when the worker has ended by itself, or was told to; it raises what the runner was lost of.
         """
-        self.node = await self.seats.take(self.settings.name)
+        self.node = await self.seats.take(self.settings.name, self._closing)
         try:
             stream = remote_call(self.node, serve, self.settings)
             try:
-                async with asyncio.timeout(STARTING):
-                    where = await self._next(stream)
-                if where is None:
-                    raise PoolClosed(self.seats.manager.name, "the dask worker was told to end as it began")
+                where = await self._begun(stream)
                 self.address, self.directory = where
                 up()
                 await self._next(stream)
             finally:
-                with suppress(BeampyError, TimeoutError):
+                with suppress(BeampyError, TimeoutError):  # its runner is gone, or it is left alone
                     async with asyncio.timeout(ENDING):
                         await stream.aclose()
         finally:
             self.seats.give(self.node)
+
+    async def _begun(self, stream: Any) -> Any:
+        """Where it is, when it is there."""
+        pool, name = self.seats.manager.name, self.settings.name
+        limit = asyncio.timeout(STARTING)
+        try:
+            async with limit:
+                where = await self._next(stream)
+        except TimeoutError:
+            if not limit.expired():  # it is the worker's own
+                raise
+            raise BootFailed(pool, f"dask worker {name} did not begin on {self.node} within {STARTING:g} s") from None
+        if where is None:
+            raise PoolClosed(pool, f"dask worker {name} is not wanted any more")
+        return where
 
     async def _next(self, stream: Any) -> Any:
         """What the worker says next. None: it has ended, or was told to, and has."""
@@ -155,8 +142,9 @@ class Tending:
         try:
             await asyncio.wait({says, told}, return_when=asyncio.FIRST_COMPLETED)
             if not says.done():
-                async with asyncio.timeout(ENDING):
-                    await stream.aclose()  # not cancelled before, which would end it without waiting for the other side
+                with suppress(TimeoutError):  # it is left alone then; its runner says that it does not end
+                    async with asyncio.timeout(ENDING):
+                        await stream.aclose()  # before `says` is cancelled, which would end it without waiting for it
             return says.result() if says.done() else None
         finally:
             for task in (says, told):

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import shutil
 import tempfile
 import threading
 from contextlib import nullcontext, suppress
@@ -27,29 +26,25 @@ from typing import TYPE_CHECKING, Any
 from beampy.code.origin import here as origin_here
 from beampy.code.space import spaces
 from beampy.core.current import current
+from beampy.frames.dask_packages import DASK, need
 from beampy.pool.residents import residents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable
     from contextlib import AbstractContextManager
 
     from beampy.core.node import LocalNode
 
 log = logging.getLogger("beampy.frames")
 
-CLOSING = (
-    5.0  # seconds for a worker to close its connections and stop its tasks; what then runs in a thread is left to it
-)
-
-# What dask does for a dashboard, which there is none of: a profile of all threads, every 10 ms, and a tick, every 20.
-# Together they are most of the 9 % of a core that an idle worker takes.
-QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
+CLOSING = 5.0  # seconds for a worker to close its connections and its tasks; what runs in a thread then is left to it
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a worker is to be.
 
+    `name`: the number that dask's cluster has it under, which is to be its name there, too.
     `memory`: bytes, "auto" or a text of dask's; `share`: how many workers share the machine, for "auto".
     `host`: where it listens; "": on the address from which its machine reaches the scheduler.
     `origin`: whose code it is, of the node `home`.
@@ -57,7 +52,7 @@ class Settings:
     """
 
     scheduler: str
-    name: str
+    name: int
     threads: int
     memory: Any
     share: int
@@ -125,14 +120,12 @@ class Life:
 
     def _run(self) -> None:
         error: BaseException | None = None
-        directory = tempfile.mkdtemp(prefix="beampy-dask-")  # mode 0700
         try:
             with self._importing():
-                asyncio.run(self._live(directory))
+                asyncio.run(self._live())
         except BaseException as failed:
             error = failed
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
             self._tell(self._ended, error)
 
     def _importing(self) -> AbstractContextManager[None]:
@@ -143,20 +136,22 @@ class Life:
         code.link(settings.home, settings.origin)  # type: ignore[attr-defined]
         return spaces().of(settings.origin, settings.home).importing()
 
-    async def _live(self, directory: str) -> None:
+    async def _live(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        if self._stopped:
-            return
+        need("pool.dask", *DASK, node=self.node.name)
         import dask
         from distributed import Security
         from distributed.utils import get_ip
 
-        from beampy.frames.dask_servers import QuietWorker
+        from beampy.frames.dask_servers import PREFIX, QuietWorker
 
+        if self._stopped:  # while it was imported
+            return
         settings = self.settings
         _speak(logging.WARNING)
         dask.config.update(dask.config.config, settings.config)
-        with dask.config.set(QUIET):
+        told = asyncio.ensure_future(self._stop.wait())
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory:  # mode 0700
             worker = QuietWorker(
                 settings.scheduler,
                 name=settings.name,
@@ -166,17 +161,15 @@ class Life:
                 host=settings.host or get_ip(settings.scheduler.rpartition("://")[2].rpartition(":")[0]),
                 security=Security(**settings.security),
             )
-        try:
-            await worker
-            self._tell(self._began, (worker.contact_address, directory))
-            ends, told = asyncio.ensure_future(worker.finished()), asyncio.ensure_future(self._stop.wait())
-            await asyncio.wait({ends, told}, return_when=asyncio.FIRST_COMPLETED)
-            ends.cancel()
-            told.cancel()
-        finally:
-            if self._stop.is_set():
-                _speak(logging.CRITICAL)  # that it ends is known
-            await worker.close(timeout=CLOSING, executor_wait=False)
+            try:
+                if await _until(worker, told):  # without end, where its scheduler is gone
+                    self._tell(self._began, (worker.contact_address, directory))
+                    await _until(worker.finished(), told)
+            finally:
+                if self._stopped:
+                    _speak(logging.CRITICAL)  # that it ends is known
+                told.cancel()
+                await worker.close(timeout=CLOSING, executor_wait=False)
 
     def _memory(self) -> Any:
         """The limit of the worker: of the machine its share."""
@@ -206,6 +199,20 @@ class Life:
             log.warning("dask worker %s has failed: %r", self.settings.name, error)
         if not self.over.done():
             self.over.set_result(None)
+
+
+async def _until(what: Awaitable[Any], told: asyncio.Future[Any]) -> bool:
+    """Wait for this, unless it is told to end. Whether it has come."""
+    comes = asyncio.ensure_future(what)
+    await asyncio.wait({comes, told}, return_when=asyncio.FIRST_COMPLETED)
+    if comes.done():
+        comes.result()
+        return True
+    comes.cancel()
+    with suppress(TimeoutError):  # it is closed next, which has its own deadline
+        async with asyncio.timeout(CLOSING):
+            await asyncio.gather(comes, return_exceptions=True)
+    return False
 
 
 def _speak(level: int) -> None:

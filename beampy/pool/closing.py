@@ -134,7 +134,7 @@ async def _without_guests(manager: Manager, seconds: float) -> None:
     for guest in ended:
         if not guest.cancelled() and (error := guest.exception()) is not None:
             log.error("pool %s: what lives on its runners ended with an error", manager.name, exc_info=error)
-    if late:
+    if late and seconds:  # where there was no time nobody expected them to
         log.warning(
             "pool %s: what lives on its runners did not end in %g s, its runners end now", manager.name, seconds
         )

@@ -33,6 +33,11 @@ class Growth(Fleet):
         self._failures = Rounds(limits.backoff, limits.max_backoff)
         self._crashes = Rounds(limits.backoff, limits.max_backoff)
 
+    @property
+    def failed_rounds(self) -> int:
+        """Rounds of boots that have failed since the last boot that succeeded."""
+        return self._failures.count
+
     def _wanted(self, now: float) -> int:
         """Runners that there should be. While calls wait that is one at least, whatever a strategy says."""
         load = self.load()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +20,14 @@ import pytest
 
 import beampy as bp
 from beampy.errors import BootFailed
+from beampy.pool.backends.local import LocalBackend
 from beampy.testing import leaks
 from tests.cluster.dask_ground import DEADLINE, pids, until, up, workers
 from tests.cluster.dask_tasks import slow
 
 distributed = pytest.importorskip("distributed", reason="dask is not installed: pip install 'beampy[dask]'")
+dask = pytest.importorskip("dask")
+SpecCluster = distributed.SpecCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +134,14 @@ def test_what_is_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             pool.dask(threads=0)
         with pytest.raises(ValueError, match=r"security=False is for 127\.0\.0\.1 only"):
             pool.dask(security=False, host="192.0.2.1")
+        with pytest.raises(ValueError, match=r"workers is a number .*, not '2'"):
+            pool.dask(workers="2")  # type: ignore[arg-type]
+        with pytest.raises(
+            ValueError, match="memory_limit is bytes, 'auto' or a text like '4 GiB': Could not interpret"
+        ):
+            pool.dask(memory_limit="much")
+        with pytest.raises(OSError, match=r"dask's scheduler cannot listen on 192\.0\.2\.1: .*; say another host="):
+            pool.dask(host="192.0.2.1")
         with pytest.raises(TypeError, match="security is"):
             pool.dask(security="tls")
         monkeypatch.setitem(sys.modules, "distributed", None)
@@ -141,12 +155,108 @@ def test_no_runner_comes_up() -> None:
     with pytest.MonkeyPatch.context() as patch, bp.Pool(max=1, boot_timeout=0.1) as pool:
         patch.setattr(dask_seats, "STARTING", 0.1)
         patch.setattr(type(pool._working().backend), "boot", refuse)
+        patch.setattr(logging.getLogger("distributed"), "handlers", [written := logging.NullHandler()])
         with pytest.raises(BootFailed, match="no machines today"):
             pool.dask(workers=1)
+        assert threads() == []
+        assert written.filters == []
 
 
 async def refuse(*_: Any, **__: Any) -> Any:
     raise OSError("no machines today")
+
+
+class Waiting(LocalBackend):
+    """The second machine comes when it is let; of none comes any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boots = 0
+        self.second = threading.Event()
+        self.none = False
+
+    async def boot(self, *args: Any, **kwargs: Any) -> Any:
+        self.boots += 1
+        if self.boots > 1 and self.none:
+            raise OSError("no second machine")
+        while self.boots > 1 and not self.second.is_set():
+            await asyncio.sleep(0.01)
+        return await super().boot(*args, **kwargs)
+
+
+def threads() -> list[str]:
+    """Those of clusters."""
+    return [thread.name for thread in threading.enumerate() if thread.name == "IO loop" or "dask " in thread.name]
+
+
+def test_a_worker_that_is_not_wanted_any_more_is_not_waited_for() -> None:
+    backend = Waiting()
+    with bp.Pool(max=2, backend=backend) as pool, pool.dask(workers=1) as client:
+        before = pids(client)
+        client.cluster.scale(2)
+        until(lambda: backend.boots == 2)
+        client.cluster.scale(1)
+        until(lambda: pool._working().plan.limits.min == 1)
+        assert pids(client) == before
+        client.cluster.scale(2)
+        backend.second.set()
+        client.wait_for_workers(2, timeout=DEADLINE)
+
+
+def test_a_worker_that_cannot_be_had_is_said_once_for_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    backend = Waiting()
+    backend.none = True
+    with bp.Pool(max=2, backend=backend, backoff=0.01) as pool, pool.dask(workers=1) as client:
+        client.cluster.scale(2)
+        until(lambda: [each for each in caplog.messages if "tried again in 0.2 s" in each])
+        (first,) = [each for each in caplog.messages if "tried again in 0.1 s" in each]
+        assert first.count("after 3 rounds of attempts: OSError: no second machine;") == 1
+        assert first.count("got no runner") == 1
+        backend.none = False
+        backend.second.set()
+        client.wait_for_workers(2, timeout=DEADLINE)
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(capfd: pytest.CaptureFixture[str], own_tmp: Path) -> None:
+    backend = Waiting()
+
+    def interrupt() -> None:
+        until(lambda: backend.boots == 2 and pool._working().plan.limits.min == 2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with nothing_left(capfd, own_tmp), bp.Pool(max=2, backend=backend) as pool:
+        with ThreadPoolExecutor(1) as executor:
+            told = executor.submit(interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                pool.dask(workers=2)
+            told.result()
+        assert threads() == []
+        assert pool._working().plan.limits.min == 0
+        assert pool._working().guests == []
+        backend.second.set()
+        with pool.dask(workers=2) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_two_at_once_leave_the_configuration_as_it_was() -> None:
+    names = ("distributed.worker.profile.enabled", "distributed.admin.tick.interval")
+    before = [dask.config.get(name) for name in names]
+    with bp.Pool(max=1) as pool:
+        with ThreadPoolExecutor(2) as executor:
+            clients = [each.result() for each in [executor.submit(pool.dask) for _ in range(2)]]
+        assert [dask.config.get(name) for name in names] == before
+        assert [client.submit(sum, [1, 2]).result() for client in clients] == [3, 3]
+        for client in [*clients, *clients]:
+            client.close()
+        assert threads() == []
+
+
+def test_what_cannot_be_sent_is_not_kept() -> None:
+    lock = threading.Lock()
+    with bp.Pool(max=1) as pool, pool.dask() as client:
+        with pytest.raises(TypeError, match="Could not serialize"):
+            client.submit(lambda: lock)
+        assert client.cluster.scheduler._flying == {}
 
 
 def test_who_has_no_certificate_is_refused() -> None:
@@ -248,7 +358,58 @@ def test_a_script_ends_whatever_it_closes(own_tmp: Path, tmp_path: Path, how: st
     assert left(own_tmp) == []
 
 
+def test_a_worker_that_is_lost_while_another_one_comes_is_replaced() -> None:
+    backend = Waiting()
+
+    def kill() -> None:
+        try:
+            until(lambda: backend.boots == 2)
+            (worker,) = until(lambda: [worker for worker in created() if worker.status == distributed.Status.running])
+            os.kill(up(pool)[0], signal.SIGKILL)
+            until(lambda: worker.status == distributed.Status.closed)
+        finally:
+            backend.second.set()
+
+    def created() -> list[Any]:
+        return [worker for each in list(SpecCluster._instances) for worker in list(each._created)]
+
+    with bp.Pool(max=2, backend=backend) as pool, ThreadPoolExecutor(1) as executor:
+        killed = executor.submit(kill)
+        with pool.dask(workers=2) as client:
+            killed.result()
+            client.wait_for_workers(2, timeout=DEADLINE)
+            assert len(pids(client)) == 2
+
+
 # async code
+
+
+@pytest.mark.loops("asyncio", "uvloop")
+async def test_async_code_that_leaves_while_it_starts_leaves_no_cluster() -> None:
+    backend = Waiting()
+    async with bp.Pool(max=2, backend=backend) as pool:
+        starts = asyncio.ensure_future(pool.dask(workers=2, asynchronous=True))
+        while backend.boots < 2:
+            await asyncio.sleep(0)
+        starts.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starts
+        backend.second.set()
+        await asyncio.to_thread(until, lambda: not threads() and pool._working().plan.limits.min == 0)
+        assert pool._working().guests == []
+
+
+def test_a_client_of_a_loop_that_is_over_ends_with_the_pool() -> None:
+    async def main() -> Any:
+        client = await pool.dask(asynchronous=True)
+        assert await client.submit(sum, [1, 2]) == 3
+        return client
+
+    with bp.Pool(max=1) as pool:
+        client = asyncio.run(main())
+    assert client.status == "closed"
+    del client
+    gc.collect()  # dask closes connections that a loop has left behind
 
 
 @pytest.mark.loops("asyncio", "uvloop")

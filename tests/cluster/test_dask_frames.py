@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
 
 import pytest
@@ -194,6 +195,90 @@ def test_a_dask_frame_comes_back_and_stays_on_the_runners() -> None:
         assert_frame_equal(found, wanted, check_dtypes=False)
         with pytest.raises(TypeError, match=r"one of pool\.dask\(\)"):
             from_dask(shuffled, None)
+
+
+def left(client: Any) -> int:
+    """How many frames tasks have left on the runners."""
+    return sum(client.run(lambda: len(sys.modules["beampy.frames.dask_back"]._left)).values())
+
+
+def look_often() -> None:
+    from beampy.frames import dask_back
+
+    dask_back.LOOK = 0.01
+
+
+def test_what_tasks_have_left_is_kept_as_long_as_dask_has_the_answers() -> None:
+    from beampy.frames.dask_back import fetched, leave
+    from beampy.otp.rpc import remote_call
+
+    def all_wanted() -> list[bool]:
+        return [each.wanted() for each in sys.modules["beampy.frames.dask_back"]._left.values()]
+
+    with bp.Pool(max=1) as pool, pool.dask() as client:
+        client.run(look_often)
+        answers = [client.submit(leave, pd.DataFrame({"a": [number]}), pure=False) for number in range(2)]
+        (node, first), (_, second) = client.gather(answers)
+        assert list(client.run(all_wanted).values()) == [[True, True]]
+        ref, shape = remote_call(node, fetched, first).result()
+        assert shape == (1, 1)
+        assert ref.get().result()["a"].to_list() == [0]
+        assert left(client) == 1
+        del answers
+        until(lambda: left(client) == 0)
+        with pytest.raises(OwnerLost, match="dask has let go of it; compute it again"):
+            remote_call(node, fetched, second).result()
+
+
+def test_a_partition_that_fails_leaves_no_others_behind() -> None:
+    from beampy.frames.dask_back import from_dask
+
+    def fail(part: Any, partition_info: Any = None) -> Any:
+        if partition_info and partition_info["number"] == 3:
+            raise ValueError("no such month")
+        return part
+
+    with bp.Pool(max=1) as pool, pool.dask() as client:
+        client.run(look_often)
+        ddf = dd.from_pandas(pd.DataFrame({"a": range(8)}), npartitions=4)
+        with pytest.raises(ValueError, match="no such month"):
+            from_dask(ddf.map_partitions(fail, meta=ddf), client)
+        until(lambda: left(client) == 0)
+
+
+def test_types_of_pandas_come_back_as_they_are() -> None:
+    from beampy.frames.dask_back import from_dask
+
+    local = pd.DataFrame(
+        {
+            "kind": pd.Categorical(["a", "b", None, "a"]),
+            "count": pd.array([1, None, 2**62 + 1, 4], dtype="Int64"),
+            "at": pd.date_range("2020", periods=4, tz="Europe/Berlin"),
+            "name": ["x", "y", "z", "w"],
+        }
+    )
+    with bp.Pool(max=1) as pool, pool.dask() as client:
+        ddf = dd.from_pandas(local, npartitions=4)
+        back = from_dask(ddf[ddf["name"] != "y"], client).collect().result()  # of which one partition is empty
+        assert back["kind"].to_list() == ["a", None, "a"]
+        assert back["count"].to_list() == [1, 2**62 + 1, 4]
+        assert back["at"].to_list() == [each.to_pydatetime() for each in local["at"][[0, 2, 3]]]
+        assert back["name"].to_list() == ["x", "z", "w"]
+        with pytest.raises(TypeError, match=r"not a Series; its \.to_frame\(\) is one"):
+            from_dask(ddf["count"], client)
+        with pytest.raises(TypeError, match="a dask dataframe is wanted, and not a DataFrame"):
+            from_dask(local, client)
+
+
+def test_a_runner_that_has_no_pandas_is_said_by_name() -> None:
+    def hide() -> None:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+
+    with bp.Pool(max=1) as pool, pool.dask() as client:
+        ddf = pool.frames(month, range(1)).to_dask(client)
+        client.run(hide)
+        with pytest.raises(ModuleNotFoundError, match=rf"to_dask needs pandas.* on {pool.name}-1@.*pip install"):
+            ddf.compute()
 
 
 @pytest.mark.loops("uvloop")

@@ -95,10 +95,12 @@ HOMES = {
     "cloudpickle": {"code.closures"},
     "comm": {"notebook"},
     "cryptography": {"dist.tls"},
-    "dask": {"frames.dask_back", "frames.dask_cluster", "frames.dask_frames", "frames.dask_workers"},
+    "dask": {
+        *("frames.dask_back", "frames.dask_frames", "frames.dask_pool", "frames.dask_servers", "frames.dask_workers"),
+    },
     "distributed": {
-        *("frames.dask_client", "frames.dask_cluster", "frames.dask_nearness", "frames.dask_servers"),
-        "frames.dask_workers",
+        *("frames.dask_back", "frames.dask_client", "frames.dask_cluster", "frames.dask_nearness", "frames.dask_pool"),
+        *("frames.dask_servers", "frames.dask_workers"),
     },
     "hypothesis": {"testing"},
     "ipykernel": {"notebook"},

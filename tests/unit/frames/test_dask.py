@@ -7,6 +7,11 @@ import datetime
 import functools
 import gc
 import pickle
+import socket
+import sys
+import tempfile
+import threading
+import weakref
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +19,18 @@ import polars as pl
 import pytest
 
 import beampy as bp
+from beampy.code.origin import here as origin_here
 from beampy.core.current import here
 from beampy.errors import BootFailed, OwnerLost, PoolClosed
 from beampy.frames import dask_parts, dask_seats
-from beampy.frames.dask_cluster import _host
+from beampy.frames.dask_packages import DASK, need
 from beampy.frames.dask_parts import Part, frame_of, unpickled
-from beampy.frames.dask_seats import Seats
+from beampy.frames.dask_pool import _host
+from beampy.frames.dask_seats import Seats, Tending
+from beampy.frames.dask_workers import Life, Settings, serve
+from beampy.otp.rpc import remote_call
 from beampy.pool.plan import Limits, Plan
+from beampy.pool.residents import residents
 from beampy.refs.identity import ObjectId
 from beampy.refs.service import refs_of
 
@@ -181,7 +191,97 @@ def test_the_worker_of_the_largest_part_is_preferred() -> None:
     }
 
 
+# what it stands on
+
+
+def test_what_is_missing_or_too_old_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    need("pool.dask", "json")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"pool\.dask needs distributed, .*missing: pip install 'beampy\[dask\]'"
+    ):
+        need("pool.dask", *DASK)
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(__version__="2025.12.1"))
+    with pytest.raises(
+        ImportError, match=r"needs distributed 2026\.8 or later, and there is 2025\.12\.1 on a@h, in the env"
+    ):
+        need("pool.dask", "distributed", node="a@h")
+    for version in ("2026.8.0", "2027.1.0+3.gabc", "main"):
+        monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(__version__=version))
+        need("pool.dask", "distributed")
+
+
+# the scheduler, and a worker alone
+
+
+@pytest.mark.loops("asyncio", "uvloop")
+async def test_a_graph_does_not_overtake_one_whose_modules_are_loaded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    from beampy.frames.dask_servers import QuietScheduler
+
+    seen: list[str] = []
+
+    async def update_graph(self: Any, client: str, expr_ser: Any, keys: Any, **_: Any) -> None:
+        seen.append(expr_ser)
+
+    monkeypatch.setattr(distributed.Scheduler, "update_graph", update_graph)
+    scheduler, loaded = QuietScheduler(dashboard=False), asyncio.Event()
+    befores = iter([loaded.wait, lambda: asyncio.sleep(0)])  # the second one has nothing to load any more
+
+    async def before() -> None:
+        await next(befores)()
+
+    scheduler.before = before
+    first = asyncio.ensure_future(scheduler.update_graph("c", "first", ["a"]))
+    second = asyncio.ensure_future(scheduler.update_graph("c", "second", ["b"]))
+    for _ in range(5):  # turns of the loop, as many as the second one would take
+        await asyncio.sleep(0)
+    loaded.set()
+    await asyncio.gather(first, second)
+    await scheduler.close()
+    assert seen == ["first", "second"]
+
+
+def alone(address: str) -> Settings:
+    security = {"require_encryption": False}
+    return Settings(address, 7, 1, None, 1, "127.0.0.1", origin_here().id, "a@h", security, {})
+
+
+def of_workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "dask worker 7"]
+
+
+@in_process
+async def test_a_worker_whose_scheduler_does_not_answer_ends_when_it_is_told_to() -> None:
+    pytest.importorskip("distributed")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30.0)
+        life = Life(alone(f"tcp://127.0.0.1:{silent.getsockname()[1]}"), here("test").node)
+        life.begin()
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "dask worker 7"]
+        connection, _ = await asyncio.to_thread(silent.accept)
+        with connection:
+            await life.end()
+    assert life.gone.is_set()
+    assert life.up.cancelled()
+    await asyncio.to_thread(thread.join)
+
+
+@in_process
+async def test_a_worker_that_has_no_place_for_its_files_says_so() -> None:
+    pytest.importorskip("distributed")
+    node = here("test").node
+    stream = remote_call(node.name, serve, alone("tcp://127.0.0.1:1"))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(FileNotFoundError, match="nowhere"):
+        patch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+        await anext(stream)
+    assert not residents(node).kept
+
+
 # seats
+
+
+WANTED = asyncio.Event()  # nobody sets it
 
 
 class FakeManager:
@@ -215,9 +315,9 @@ class FakeManager:
 async def test_each_worker_has_a_runner_and_the_pool_has_as_many() -> None:
     manager: Any = FakeManager()
     seats = Seats(manager)
-    first, second = await asyncio.gather(seats.take("0"), seats.take("1"))
+    first, second = await asyncio.gather(seats.take(0, WANTED), seats.take(1, WANTED))
     assert {first, second} == {"p-1@h", "p-2@h"}
-    assert seats.taken == {first: "0", second: "1"}
+    assert seats.taken == {first: 0, second: 1}
     assert manager.plan.limits.min == 2
     del manager.runners[1]
     seats.give("p-1@h")
@@ -231,8 +331,8 @@ async def test_each_worker_has_a_runner_and_the_pool_has_as_many() -> None:
 async def test_min_is_what_others_have_said_when_the_workers_are_gone() -> None:
     manager: Any = FakeManager(least=1)
     one, two = Seats(manager), Seats(manager)
-    taken = [await one.take("0"), await one.take("1")]
-    assert await two.take("0") == taken[0]  # a worker of each cluster
+    taken = [await one.take(0, WANTED), await one.take(1, WANTED)]
+    assert await two.take(0, WANTED) == taken[0]  # a worker of each cluster
     assert manager.plan.limits.min == 2
     manager.plan.resize(3, 3, 0.0)  # somebody wants three
     for node in taken:
@@ -247,17 +347,87 @@ async def test_a_seat_that_cannot_be_had_is_an_error_by_name(monkeypatch: pytest
     manager: Any = FakeManager(boots=False)
     manager.plan.why = "no machines today"
     with pytest.raises(BootFailed, match="no machines today"):
-        await Seats(manager).take("0")
+        await Seats(manager).take(0, WANTED)
     assert manager.plan.limits.min == 0
-    seats = Seats(manager)
-    waits = asyncio.ensure_future(seats.take("0"))
+    manager.plan.why = None
+    with pytest.raises(BootFailed, match="no runner came up, of 3 at most, that has no worker"):
+        await Seats(manager).take(0, WANTED)
+    unwanted = asyncio.Event()
+    waits = asyncio.ensure_future(Seats(manager).take(7, unwanted))
     await asyncio.sleep(0)
-    seats.refuse("the dask cluster closes")
-    with pytest.raises(PoolClosed, match="the dask cluster closes"):
+    unwanted.set()
+    with pytest.raises(PoolClosed, match="dask worker 7 is not wanted any more"):
         await waits
+    assert manager.plan.limits.min == 0
     manager.stopping = "it was stopped"
     with pytest.raises(PoolClosed, match="it was stopped"):
-        await Seats(manager).take("0")
+        await Seats(manager).take(0, WANTED)
+
+
+async def test_a_seat_is_given_up_when_a_call_would_be() -> None:
+    manager: Any = FakeManager(boots=False)
+    seats = Seats(manager)
+    waits = asyncio.ensure_future(seats.take(0, WANTED))
+    why = BootFailed("p", "no machines today", 3, "log")
+    await asyncio.sleep(0)
+    for number in range(3):
+        assert list(manager.plan._boots) == [number + 1]
+        manager.plan.boot_failed(number + 1, why, 10.0 * number)
+        manager.plan.tick(10.0 * number + 5.0)
+    with pytest.raises(BootFailed) as caught:
+        await waits
+    assert str(caught.value) == str(why)
+    assert caught.value is not why
+    assert manager.plan.limits.min == 0
+
+
+async def test_a_pool_that_has_stopped_is_not_kept_by_seats_that_were_taken() -> None:
+    manager: Any = FakeManager()
+    seats = Seats(manager)
+    node = await seats.take(0, WANTED)
+    manager.stopping = "it was stopped"
+    seats.give(node)
+    gone = weakref.ref(manager)
+    del manager, seats
+    gc.collect()
+    assert gone() is None
+
+
+class Says:
+    """The stream of a worker that waits, or fails, and of one that cannot be ended."""
+
+    def __init__(self, error: Exception | None = None, ends: bool = True) -> None:
+        self.error = error
+        self.ends = ends
+        self.over = asyncio.Event()
+
+    async def __anext__(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        await self.over.wait()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        if self.ends:
+            self.over.set()
+        await self.over.wait()
+
+
+async def test_a_worker_that_does_not_begin_or_end_in_time_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_seats, "STARTING", 0.05)
+    monkeypatch.setattr(dask_seats, "ENDING", 0.05)
+    manager: Any = FakeManager()
+    tending = Tending(Seats(manager), alone("tcp://127.0.0.1:1"))
+    tending.node = "p-1@h"
+    with pytest.raises(BootFailed, match=r"dask worker 7 did not begin on p-1@h within 0\.05 s"):
+        await tending._begun(Says())
+    with pytest.raises(TimeoutError, match="its own"):
+        await tending._begun(Says(TimeoutError("its own")))
+    monkeypatch.setattr(dask_seats, "STARTING", 60.0)
+    tending._closing.set()
+    for stream in (Says(), Says(ends=False)):
+        with pytest.raises(PoolClosed, match="dask worker 7 is not wanted any more"):
+            await tending._begun(stream)
 
 
 # where it listens
