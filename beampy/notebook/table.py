@@ -54,7 +54,8 @@ class TableView:
         self._table: Table | None = table  # none as long as no browser page shows it
         self._due = weakref.ref(table._frame._due)
         self._page = table.page
-        self._asked: OrderedDict[str, tuple[int, Any]] = OrderedDict()  # by browser page: its question, and its Handle
+        # By browser page: the number of its newest question, and the Handle of that, until it is answered.
+        self._asked: OrderedDict[str, tuple[int, Any]] = OrderedDict()
         self._here = True  # a browser page has said that it shows it
         sight = table.first()
         self._what = sight.headline
@@ -134,9 +135,13 @@ class TableView:
             layout.close()
 
     def _take_back(self) -> None:
-        for _, handle in self._asked.values():
+        while self._asked:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, (_, handle) = self._asked.popitem(last=False)
+        if handle is not None:
             handle.cancel()
-        self._asked.clear()
 
     def _ask(self, by: str, number: int, offset: int) -> None:
         before = self._asked.pop(by, None)
@@ -144,15 +149,17 @@ class TableView:
             if before[0] >= number:
                 self._asked[by] = before
                 return
-            before[1].cancel()
+            if before[1] is not None:
+                before[1].cancel()
+        while len(self._asked) >= PAGES:
+            self._forget_oldest()
+        self._asked[by] = (number, None)
         try:
             table = self.table()
             handle: Any = table.rows(offset)
         except Exception as error:
             self._failed(by, number, error)
             return
-        while len(self._asked) >= PAGES:
-            self._asked.popitem(last=False)[1][1].cancel()
         self._asked[by] = (number, handle)
         done = getattr(handle, "add_done_callback", None)
         if done is None:
@@ -161,16 +168,17 @@ class TableView:
             done(lambda _: drawing.soon(lambda: self._answer(by, number, offset)))
 
     def _answer(self, by: str, number: int, offset: int) -> None:
-        asked, table = self._asked.get(by), self._table
-        if asked is None or asked[0] != number or asked[1].cancelled() or table is None:
+        newest, handle = self._asked.get(by, (0, None))
+        table = self._table
+        if newest != number or handle is None or handle.cancelled() or table is None:
             return
-        del self._asked[by]
-        error = asked[1].exception(0)
+        self._asked[by] = (number, None)
+        error = handle.exception(0)
         if error is not None:
             self._failed(by, number, error)
             return
         try:
-            found: Excerpt = asked[1].result(0)
+            found: Excerpt = handle.result(0)
             page = told(found, offset, table.want(), table.headline(found.shape))
             self._say({"kind": "page", "by": by, "number": number, "page": page})
         except Exception as wrong:

@@ -124,6 +124,9 @@ def test_of_many_questions_the_newest_is_answered_for_each_page_of_a_browser(ker
     table.until(lambda: 39 in table.answers() and 1 in table.answers("another"))
     assert table.answers()[39]["page"]["offset"] == 390
     assert table.answers("another")[1]["page"]["offset"] == 500
+    table.ask(8, 80)  # the newest has been answered, and this one is older
+    table.ask(2, 510, by="another")
+    table.until(lambda: 2 in table.answers("another"))
     numbers = [one["number"] for one in table.heard if one.get("by") == "me"]
     assert numbers == sorted(numbers)
 
