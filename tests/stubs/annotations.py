@@ -265,7 +265,8 @@ class Annotation(ast.NodeTransformer):
 
     def _type_variable(self, variable: typing.TypeVar) -> ast.expr:
         """Any of the frames that it may be: what comes out is said by the method."""
-        kinds = [each.__forward_arg__ for each in variable.__constraints__ if each.__forward_arg__ in OPERANDS]
+        names = [getattr(each, "__forward_arg__", each) for each in variable.__constraints__]  # text, with some Pythons
+        kinds = [each for each in names if each in OPERANDS]
         if not kinds:
             raise Unknown(variable.__name__)
         return _expression(" | ".join(ast.unparse(self._named(Origin("polars", kind))) for kind in kinds))

@@ -23,7 +23,7 @@ from beampy.code.origin import here as origin_here
 from beampy.core.current import here
 from beampy.errors import BootFailed, OwnerLost, PoolClosed
 from beampy.frames import dask_parts, dask_seats
-from beampy.frames.dask_packages import DASK, need
+from beampy.frames.dask_packages import need
 from beampy.frames.dask_parts import Part, frame_of, unpickled
 from beampy.frames.dask_pool import _host
 from beampy.frames.dask_seats import Seats, Tending
@@ -200,7 +200,7 @@ def test_what_is_missing_or_too_old_is_said_with_what_to_install(monkeypatch: py
     with pytest.raises(
         ModuleNotFoundError, match=r"pool\.dask needs distributed, .*missing: pip install 'beampy\[dask\]'"
     ):
-        need("pool.dask", *DASK)
+        need("pool.dask", "distributed")
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(__version__="2025.12.1"))
     with pytest.raises(
         ImportError, match=r"needs distributed 2026\.8 or later, and there is 2025\.12\.1 on a@h, in the env"

@@ -134,7 +134,7 @@ def test_documentation_of_one_line_and_of_none():
 
 def test_help_shows_them():
     text = pydoc.plain(pydoc.render_doc(RemoteDataFrame.filter))
-    assert "filter(self, *predicates" in text
+    assert "filter(self,*predicates" in "".join(text.split())  # from Python 3.13 on long ones have several lines
     assert WHERE[Gives.FRAME] in text
     assert "Filter rows" in text
 
